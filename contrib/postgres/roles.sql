@@ -7,7 +7,7 @@
 --
 --     GRANT keybatch_owner    TO the_one_who_migrates;      -- makes and changes the schema; nobody runs batches as this one
 --     GRANT keybatch_runner   TO the_machines_that_delete;  -- appends by the journal's functions, and reads; nothing else
---     GRANT keybatch_reviewer TO the_people_who_check;      -- reads the views
+--     GRANT keybatch_reviewer TO the_people_who_check;      -- reads, and verifies; nothing else
 --
 -- Nobody but its owner can change or remove an entry, and no trigger sees what an owner does to the schema. A checkpoint that is kept
 -- elsewhere does.

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::hint::Hint;
+use super::machine::tells_who_holds;
 use super::new_file::{Unfinished, with_more};
 use super::{Code, Context, Format, journals, progress, scratch, shown, signals};
 use crate::domain::{Clock as _, SystemClock, counted, time_text};
@@ -116,7 +117,8 @@ impl<'a> Copying<'a> {
     async fn hold(&self, at: &Location) -> Result<Hold, JournalError> {
         let since = time_text(SystemClock::start().now());
         let (pid, host) = (std::process::id(), self.context.environment.host());
-        open::hold(at, &Holder { command: "journal copy".into(), pid, host, since }).await
+        let holder = Holder { command: "journal copy".into(), pid, host, since };
+        open::hold(at, &holder, tells_who_holds(&self.context.ui)).await
     }
 
     /// Leaves nothing beside FROM, and nothing beside a file that did not become TO. Parts of a verification that was interrupted may

@@ -30,6 +30,10 @@ pub(super) fn location(
         let beside = default.unwrap_or_else(|| std::env::temp_dir().join("journal.db")).with_file_name(name);
         return Ok(Location::server(address, beside));
     }
+    if let Some((scheme, _)) = named.and_then(|name| name.to_str()).and_then(|name| name.split_once("://")) {
+        return Err(CliError::new(Exit::Usage, format!("--journal: {}:// is no place of a journal", shown(scheme)))
+            .hint("name a file by its path, or a database by postgres://USER@HOST/DATABASE"));
+    }
     let none = || (!is_about_a_journal).then(PathBuf::new);
     let path = named.cloned().or(default).or_else(none).ok_or_else(|| {
         CliError::new(Exit::Usage, "cannot determine where the journal is: neither HOME nor XDG_DATA_HOME is set")
@@ -104,6 +108,14 @@ pub(super) fn complain(ui: &Ui, journal: &Path, mut error: CliError) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_something_else_is_not_taken_for_a_file() {
+        let named = PathBuf::from("mysql://db/journal");
+        let refused = location(Some(&named), true, &Environment::default()).unwrap_err();
+        assert_eq!(refused.exit, Exit::Usage);
+        assert!(refused.message.contains("mysql://"), "{}", refused.message);
+    }
 
     #[test]
     fn a_directory_stands_for_the_journals_in_it_and_each_file_counts_once() {

@@ -71,6 +71,15 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// Says who holds the journal, and how long that is looked at.
+pub(super) fn tells_who_holds(ui: &Ui) -> impl Fn(Option<&Holder>) {
+    move |other| {
+        let other = other.map_or_else(|| "another session".to_owned(), ToString::to_string);
+        ui.ask(&format!("the journal is held by {}", shown(&other)));
+        ui.ask("  waiting to see whether that session is alive: 20 s at the most");
+    }
+}
+
 impl<'a> Machine<'a> {
     /// A journal in a database that is waited for where it is lost.
     fn patient(&self, at: &Location) -> Location {
@@ -114,7 +123,7 @@ impl Host for Machine<'_> {
     }
 
     async fn hold(&self, at: &Location, holder: &Holder) -> Result<Hold, JournalError> {
-        open::hold(&self.patient(at), holder).await
+        open::hold(&self.patient(at), holder, tells_who_holds(&self.context.ui)).await
     }
 
     async fn store(&self, at: &Location, hold: &Hold, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {

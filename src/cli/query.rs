@@ -95,12 +95,13 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         return Ok(exit);
     };
     let question = shipped::named(name)?;
+    let sql = if context.journal.address().is_some() { question.postgres } else { question.sql };
     if args.sql {
-        context.ui.data(&format!("{}\n", question.sql))?;
+        context.ui.data(&format!("{sql}\n"))?;
         return Ok(Exit::Success);
     }
     let given = shipped::given(&question, &args.parameters, context).await?;
-    let (rows, exit) = ask(context, question.sql, &shipped::bind(&question, &given)?).await?;
+    let (rows, exit) = ask(context, sql, &shipped::bind(&question, sql, &given)?).await?;
     if rows == 0 && !given.iter().any(|(name, _)| name == "sandbox") {
         context.ui.talk("no rows; rehearsals do not count here: --param sandbox=yes includes them");
     }

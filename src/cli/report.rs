@@ -179,6 +179,7 @@ async fn read(
 ) -> Result<(Report, Rows), CliError> {
     let mut rows = rows_of(reader, run, format, context).await?;
     let mut report = collect(reader, run, rows.as_mut().map(|(blocks, _)| blocks)).await;
+    report.journal.in_database = context.journal.address().is_some();
     judged(&mut report, judging.end(Some(&run.run.to_string())).await);
     Ok((report, rows))
 }

@@ -184,7 +184,7 @@ impl JournalError {
     /// Whether the machine failed, which says nothing about what is stored.
     #[must_use]
     pub fn is_of_the_machine(&self) -> bool {
-        matches!(self, Self::Database { blame: Blame::Machine | Blame::FullDisk, .. })
+        matches!(self, Self::Database { blame: Blame::Machine | Blame::FullDisk, .. } | Self::Server { .. })
     }
 
     /// Whether a server cannot be reached at the moment, which may pass.

@@ -66,18 +66,18 @@ pub enum Hold {
 }
 
 /// Takes the journal for `holder`. A file's is taken at once or not at all; at a server, a session that has fallen silent is waited
-/// for until its lease has ended.
+/// for until its lease has ended: `waits` is called once before that, with who it is as far as that is known.
 ///
 /// # Errors
 /// [`JournalError::Locked`] if another session has it.
-pub async fn hold(at: &Location, holder: &Holder) -> Result<Hold, JournalError> {
+pub async fn hold(at: &Location, holder: &Holder, waits: impl Fn(Option<&Holder>)) -> Result<Hold, JournalError> {
     if let Some(address) = at.address() {
         let directory = at.directory();
         std::fs::create_dir_all(directory).map_err(|error| JournalError::Unusable {
             path: directory.to_owned(),
             reason: format!("what a session keeps on this machine cannot be kept there: {error}"),
         })?;
-        return postgres::Hold::take(address, holder).await.map(Hold::Server);
+        return postgres::Hold::take_telling(address, holder, waits).await.map(Hold::Server);
     }
     let mut lock = Lock::take(at.beside())?;
     lock.sign(holder);

@@ -106,7 +106,7 @@ impl ServerTrouble {
             Self::OlderSchema { .. } => "have its owner bring it up to date with `keybatch journal migrate`",
             Self::NewerSchema { .. } => "update this keybatch",
             Self::NoRight { .. } => {
-                "have the schema's owner grant the role keybatch_runner (contrib/postgres/roles.sql)"
+                "have the schema's owner grant the role for it (contrib/postgres/roles.sql): keybatch_reviewer reads, keybatch_runner runs batches, too, and keybatch_owner migrates"
             }
             Self::NotDurable { .. } => "have the server's administrator allow it, or use another server",
             Self::Busy => "look in pg_stat_activity for a transaction of keybatch that does not end",

@@ -1,6 +1,8 @@
 //! The questions that reviewers ask most, as SQL over the documented views: one file each, with what it answers and its
 //! parameters before the statement. Its text means the same in SQLite (3.40 and later), Datasette and DuckDB; every parameter is
 //! text, and the empty text is one that is not given.
+//!
+//! PostgreSQL understands the same text, except of those that take JSON apart: these have a second text for it.
 
 use super::statement::StatementError;
 use super::tokens::numbered;
@@ -18,6 +20,8 @@ pub struct Question {
     pub parameters: Vec<Parameter>,
     /// The statement, with named parameters (`:ticket`).
     pub sql: &'static str,
+    /// The statement for a journal in PostgreSQL, with the same parameters.
+    pub postgres: &'static str,
 }
 
 /// A parameter of a question.
@@ -45,6 +49,12 @@ pub enum ParameterKind {
     /// Which rehearsals count: `yes`, `only` or `no`.
     Rehearsals,
 }
+
+/// What PostgreSQL is asked instead.
+const FOR_POSTGRES: &[(&str, &str)] = &[
+    ("deleted-but-in-use", include_str!("questions/postgres/deleted-but-in-use.sql")),
+    ("deletions-by-person", include_str!("questions/postgres/deletions-by-person.sql")),
+];
 
 macro_rules! questions {
     ($($name:literal),* $(,)?) => {
@@ -85,7 +95,7 @@ pub fn question(name: &str) -> Option<Question> {
 
 /// Reads a question's file. A test reads all of them, so a line that says nothing here is never shipped.
 fn read(name: &'static str, text: &'static str) -> Question {
-    let mut question = Question { name, title: "", about: "", parameters: Vec::new(), sql: "" };
+    let mut question = Question { name, title: "", about: "", parameters: Vec::new(), sql: "", postgres: "" };
     let mut rest = text;
     while let Some(line) = rest.strip_prefix("-- ") {
         let (line, after) = line.split_once('\n').unwrap_or((line, ""));
@@ -98,6 +108,8 @@ fn read(name: &'static str, text: &'static str) -> Question {
         rest = after;
     }
     question.sql = rest.trim_end();
+    question.postgres =
+        FOR_POSTGRES.iter().find(|(known, _)| *known == name).map_or(question.sql, |(_, sql)| sql.trim_end());
     question
 }
 
@@ -186,6 +198,8 @@ mod tests {
             assert!(!question.title.is_empty() && question.about.ends_with('.'), "{name}");
             assert!(!question.sql.contains("-- "), "{name}");
             assert_eq!(single_query(question.sql), Ok(question.sql), "{name}");
+            assert_eq!(single_query(question.postgres), Ok(question.postgres), "{name}");
+            assert_eq!(numbered(question.postgres).unwrap().names, numbered(question.sql).unwrap().names, "{name}");
             let mut listed: Vec<_> = question.parameters.iter().map(|parameter| parameter.name.to_owned()).collect();
             let mut named = numbered(question.sql).unwrap().names;
             listed.sort();

@@ -28,6 +28,11 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, StatementError> {
                 }
             }
             Skipped::Plain if first.is_whitespace() || first == '\u{feff}' => at += first.len_utf8(),
+            // A cast of PostgreSQL's: what follows is a type, not a parameter.
+            Skipped::Plain if rest.starts_with("::") => {
+                at += 2;
+                tokens.push(Token { at: start..at, quoted: false });
+            }
             Skipped::Plain => {
                 let marks = usize::from(begins_parameter(rest)) * first.len_utf8();
                 let word = rest[marks..].find(|c| !is_of_word(c)).unwrap_or(rest.len() - marks);
@@ -102,7 +107,7 @@ mod tests {
             words("SELECT a.b, 'x:y' AS \"c d\" -- :no\n FROM t /* :no */ WHERE é >= :s"),
             ["SELECT", "a", ".", "b", ",", "'x:y'", "AS", "\"c d\"", "FROM", "t", "WHERE", "é", ">", "=", ":s"]
         );
-        assert_eq!(words("a::b"), ["a", ":", ":b"]);
+        assert_eq!(words("a::b"), ["a", "::", "b"]);
         assert!(tokens("SELECT 'x").is_err());
     }
 
@@ -112,6 +117,8 @@ mod tests {
         assert_eq!(found.sql, "SELECT ':a' FROM t WHERE x = ?1 AND y = ?2 AND z = ?1 -- :c");
         assert_eq!(found.names, ["a", "b"]);
         assert_eq!(numbered("SELECT 1 : 2").unwrap().sql, "SELECT 1 : 2");
+        let cast = numbered("SELECT :a::jsonb ->> 'k', body::json").unwrap();
+        assert_eq!((&*cast.sql, cast.names), ("SELECT ?1::jsonb ->> 'k', body::json", vec!["a".to_owned()]));
         for nameless in ["SELECT ?", "SELECT ?1"] {
             assert_eq!(numbered(nameless), Err(StatementError::Nameless), "{nameless}");
         }

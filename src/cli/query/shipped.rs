@@ -121,10 +121,10 @@ fn wrong(name: &str, why: &str) -> CliError {
     CliError::new(Exit::Usage, format!("the parameter {name}: {why}")).code(Code::QueryParameter)
 }
 
-/// The question's statement with these values.
-pub(super) fn bind(question: &Question, given: &[(String, String)]) -> Result<BoundStatement, CliError> {
+/// One of the question's two statements with these values.
+pub(super) fn bind(question: &Question, sql: &str, given: &[(String, String)]) -> Result<BoundStatement, CliError> {
     let optional: Vec<_> = question.parameters.iter().filter(|one| !one.required).map(|one| one.name).collect();
-    bound(question.sql, given, &optional).map_err(|error| refused(&error, Some(question)))
+    bound(sql, given, &optional).map_err(|error| refused(&error, Some(question)))
 }
 
 /// The error for values that do not fit.

@@ -11,9 +11,10 @@ use super::connect::Purpose;
 use super::link::{get, only};
 use super::migrations::SCHEMA_VERSION;
 use super::talk::{Talk, Way};
+use super::trouble::of;
 use super::{objects, reading as sql};
 use crate::journal::projections::{Rebuilt, Scratch};
-use crate::journal::{EntryPage, JournalError, Replay, SchemaDifference, StoredHead, WrongMark};
+use crate::journal::{EntryPage, JournalError, Replay, SchemaDifference, ServerTrouble, StoredHead, WrongMark};
 
 /// How many bytes of bodies a page should hold: enough to make the cost of a round trip small.
 const PAGE_BYTES: usize = 192 * 1024;
@@ -45,10 +46,17 @@ impl PostgresSnapshot {
     /// Connects to the journal at `address`. What is rebuilt of it goes to `scratch`.
     ///
     /// # Errors
-    /// If the server cannot be reached, or there is no journal.
+    /// If the server cannot be reached, or there is no journal, or the user may not read all of it: what a user may not read must
+    /// not be taken for damage.
     pub async fn open(address: &Address, scratch: Scratch) -> Result<Self, JournalError> {
         let talk = Way::new(address, Purpose::Read).connect().await?;
-        Ok(Self { talk, scratch, rebuilt: None, limit: FIRST_PAGE, is_begun: false })
+        let mut snapshot = Self { talk, scratch, rebuilt: None, limit: FIRST_PAGE, is_begun: false };
+        let hidden = snapshot.rows(&Ask::of(sql::HIDDEN)).await?;
+        if let Some(row) = hidden.first() {
+            let reason = format!("it may not read {}", get::<String>(row, 0)?);
+            return Err(of(address, ServerTrouble::NoRight { reason }));
+        }
+        Ok(snapshot)
     }
 
     /// From here on, the snapshot shows one unchanging state of the journal; begun again, a later one.

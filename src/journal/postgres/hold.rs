@@ -47,6 +47,18 @@ impl Hold {
     /// # Errors
     /// [`JournalError::Locked`] if another session holds it and is alive; [`JournalError::Server`] if the server cannot be used.
     pub async fn take(address: &Address, holder: &Holder) -> Result<Self, JournalError> {
+        Self::take_telling(address, holder, |_| ()).await
+    }
+
+    /// As [`Hold::take`]. Calls `waits` once if this has to watch another session, with who that is as far as it is known.
+    ///
+    /// # Errors
+    /// As [`Hold::take`].
+    pub async fn take_telling(
+        address: &Address,
+        holder: &Holder,
+        waits: impl Fn(Option<&Holder>),
+    ) -> Result<Self, JournalError> {
         let (mut link, server) = connect(address, Purpose::Write).await?;
         let text = serde_json::to_string(holder).unwrap_or_default();
         let statement = format!("SELECT * FROM keybatch.take_hold({})", literal::text(&text));
@@ -59,6 +71,9 @@ impl Hold {
                 break Epoch(epoch);
             }
             let now = (epoch, get::<i64>(row, "its_renewals")?);
+            if seen.is_none() {
+                waits(its_holder(row)?.as_deref());
+            }
             if *seen.get_or_insert(now) != now {
                 let path = PathBuf::from(address.to_string());
                 return Err(JournalError::Locked { path, holder: its_holder(row)? });

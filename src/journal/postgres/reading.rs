@@ -192,6 +192,10 @@ pub(super) const USED_HEAD: &str = "SELECT size, root, frontier, checkpoint_size
      WHERE size <> 0 OR EXISTS (SELECT 1 FROM keybatch.entry) ORDER BY id LIMIT 1";
 pub(super) const HEADS: &str =
     "SELECT count(*) FROM keybatch.head WHERE size <> 0 OR EXISTS (SELECT 1 FROM keybatch.entry)";
+/// A table or view that this user may not read.
+pub(super) const HIDDEN: &str = "SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class AS c \
+     WHERE c.relnamespace = 'keybatch'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v') \
+     AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') ORDER BY c.relname LIMIT 1";
 pub(super) const INVALID_INDEX: &str = "SELECT c.relname::text FROM pg_catalog.pg_index AS i \
      JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid \
      WHERE c.relnamespace = 'keybatch'::pg_catalog.regnamespace AND NOT (i.indisvalid AND i.indisready AND i.indislive) \

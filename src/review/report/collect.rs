@@ -68,7 +68,7 @@ pub async fn collect(reader: &Reader, run: &RunRecord, blocks: Option<&mut RowBl
         run: known.run.clone(),
         sandbox: run.sandbox,
         state: known.state.clone(),
-        journal: JournalHead { id, size, root },
+        journal: JournalHead { id, size, root, in_database: false },
         rows,
         outcomes: known.outcomes,
         adds_up: known.outcomes.total() == rows,

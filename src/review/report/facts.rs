@@ -143,6 +143,9 @@ pub struct JournalHead {
     pub size: u64,
     /// Their root, in base64.
     pub root: String,
+    /// Whether a database keeps it, and not a file.
+    #[serde(skip)]
+    pub in_database: bool,
 }
 
 /// Rows of an outcome that rest on the same.

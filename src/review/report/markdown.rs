@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{code, grouped, markdown as plain};
 use super::sentences::{
-    INSTANCES, LISTED, NOT_RECONCILED, REHEARSAL, TO_LOOK_AT, UNREAD, WITHOUT, asked_facts, beyond, coverage, gone,
-    lifted, must_look, online, place, reconciliation, requests, resolution, resolved, signature, still_used, sum,
-    to_look_at, unplanned, unsound,
+    INSTANCES, LISTED, NOT_RECONCILED, REHEARSAL, TO_LOOK_AT, UNREAD, asked_facts, beyond, coverage, gone, lifted,
+    must_look, online, place, reconciliation, requests, resolution, resolved, signature, still_used, sum, to_look_at,
+    unplanned, unsound, without,
 };
 use crate::domain::OutcomeCounts;
 
@@ -244,7 +244,7 @@ fn verification(report: &Report, out: &mut String) {
         "Head of the journal:\n\n    keybatch/{id}\n    {}\n    {}\n\nWithout keybatch:\n",
         head.size, head.root
     );
-    for (what, command) in WITHOUT {
-        let _ = writeln!(out, "{what}:\n\n    {}\n", command.replace("RUN", &report.run));
+    for (what, command) in without(report) {
+        let _ = writeln!(out, "{what}:\n\n    {}\n", command);
     }
 }

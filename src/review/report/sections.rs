@@ -6,8 +6,8 @@ use super::charts;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, html};
 use super::sentences::{
-    REHEARSAL, UNREAD, WITHOUT, asked_facts, count, coverage, lifted, online, place, signature, still_used, sum,
-    unplanned,
+    REHEARSAL, UNREAD, asked_facts, count, coverage, lifted, online, place, signature, still_used, sum, unplanned,
+    without,
 };
 use crate::domain::{counted, parse_time};
 
@@ -281,8 +281,8 @@ pub(super) fn verification(report: &Report) -> String {
         html(&last)
     );
     out.push_str("<h3>How to verify without keybatch</h3><p>This page shows what the journal says. It is not evidence by itself, so compare it with the journal:</p>");
-    for (what, command) in WITHOUT {
-        let _ = write!(out, "<p>{what}:</p><pre>{}</pre>", html(&command.replace("RUN", &report.run)));
+    for (what, command) in without(report) {
+        let _ = write!(out, "<p>{what}:</p><pre>{}</pre>", html(&command));
     }
     out
 }

@@ -50,21 +50,26 @@ fn places(targets: &str) -> String {
     targets.split(", ").map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// How to check the journal with nothing of keybatch's.
-pub(super) const WITHOUT: [(&str, &str); 3] = [
-    (
-        "The whole journal, by a second verifier that shares no code with keybatch (Python 3.9 or later)",
-        "python3 contrib/verify.py --checkpoint CHECKPOINTS journal.db",
-    ),
-    (
-        "The numbers, with a plain SQLite shell",
-        "sqlite3 -readonly journal.db \"SELECT outcome, count(*) FROM intents WHERE run_id = 'RUN' GROUP BY outcome\"",
-    ),
-    (
+/// How to check the journal with nothing of keybatch's: what, and the command.
+pub(super) fn without(report: &Report) -> Vec<(&'static str, String)> {
+    let sums = "SELECT outcome, count(*) FROM intents WHERE run_id = 'RUN' GROUP BY outcome";
+    let mut all = vec![(
         "One row, without the journal",
-        "keybatch prove RUN ROW -o row.proof; python3 contrib/verify.py --checkpoint CHECKPOINTS row.proof",
-    ),
-];
+        "keybatch prove RUN ROW -o row.proof; python3 contrib/verify.py --checkpoint CHECKPOINTS row.proof".to_owned(),
+    )];
+    let verifier = "The whole journal, by a second verifier that shares no code with keybatch (Python 3.9 or later)";
+    let verify = "python3 contrib/verify.py --checkpoint CHECKPOINTS journal.db";
+    if report.journal.in_database {
+        let sums = sums.replace("FROM ", "FROM keybatch.");
+        let copy = "keybatch journal copy postgres://USER@HOST/DATABASE journal.db";
+        all.insert(0, (verifier, format!("{copy}; {verify}")));
+        all.insert(1, ("The numbers, with psql", format!("psql DATABASE -c \"{sums}\"")));
+    } else {
+        all.insert(0, (verifier, verify.to_owned()));
+        all.insert(1, ("The numbers, with a plain SQLite shell", format!("sqlite3 -readonly journal.db \"{sums}\"")));
+    }
+    all.into_iter().map(|(what, command)| (what, command.replace("RUN", &report.run))).collect()
+}
 
 /// A count; of fields that could not be read, that it is not known.
 pub(super) fn count(report: &Report, fields: &[&str], number: u64) -> String {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::facts::{OUTCOMES, Report};
 use super::safe::{grouped, visible};
 use super::sentences::{
-    INSTANCES, LISTED, NOT_RECONCILED, REHEARSAL, TO_LOOK_AT, UNREAD, WITHOUT, asked_facts, beyond, count, coverage,
-    gone, lifted, must_look, online, place, reconciliation, resolution, resolved, signature, still_used, sum,
-    throttled, to_look_at, unplanned, unsound,
+    INSTANCES, LISTED, NOT_RECONCILED, REHEARSAL, TO_LOOK_AT, UNREAD, asked_facts, beyond, count, coverage, gone,
+    lifted, must_look, online, place, reconciliation, resolution, resolved, signature, still_used, sum, throttled,
+    to_look_at, unplanned, unsound, without,
 };
 
 /// A report for people, as text.
@@ -181,7 +181,7 @@ fn verification(report: &Report, out: &mut String) {
     let head = &report.journal;
     line(out, "head", &format!("keybatch/{} {} {}", head.id.as_deref().unwrap_or_default(), head.size, head.root));
     out.push_str("without keybatch\n");
-    for (what, command) in WITHOUT {
-        let _ = writeln!(out, "  {what}:\n    {}", command.replace("RUN", &report.run));
+    for (what, command) in without(report) {
+        let _ = writeln!(out, "  {what}:\n    {command}");
     }
 }

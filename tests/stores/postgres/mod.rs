@@ -7,6 +7,7 @@ pub(crate) mod guarding;
 pub(crate) mod holding;
 pub(crate) mod objects;
 pub(crate) mod pooling;
+pub(crate) mod program;
 mod proxy;
 pub(crate) mod projections;
 pub(crate) mod reading;

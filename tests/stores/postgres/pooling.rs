@@ -22,9 +22,9 @@ const LEFT_BEHIND: &str = "SET synchronous_commit = off; SET lock_timeout = 0; S
      SET standard_conforming_strings = off; SET default_transaction_isolation = 'serializable'; SET bytea_output = 'escape'; \
      SET DateStyle = 'German'; SET extra_float_digits = 0; SET row_security = off";
 
-struct Pooler {
+pub(super) struct Pooler {
     child: Child,
-    port: u16,
+    pub(super) port: u16,
     _directory: tempfile::TempDir,
 }
 
@@ -36,7 +36,7 @@ impl Drop for Pooler {
 }
 
 /// One pooler before the server of `database`, with two connections for all. Ends the test as ignored where there is none.
-fn pooler(database: &Database) -> Pooler {
+pub(super) fn pooler(database: &Database) -> Pooler {
     let named = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&named).chain([PathBuf::from("/usr/sbin")]);
     let Some(program) = folders.map(|folder| folder.join("pgbouncer")).find(|program| program.exists()) else {
@@ -64,7 +64,7 @@ fn pooler(database: &Database) -> Pooler {
     Pooler { child, port, _directory: directory }
 }
 
-async fn until_it_listens(port: u16) {
+pub(super) async fn until_it_listens(port: u16) {
     for _ in 0..200 {
         if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
             return;

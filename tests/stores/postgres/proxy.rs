@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     CutAfter,
     /// The server carries it out, and nothing comes any more.
     Silent,
+    /// There is no server any more: whatever is asked next ends its connection, and so does each new connection.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ async fn forward(mut client: TcpStream, server: u16, fault: Arc<AtomicU8>) {
     loop {
         tokio::select! {
             Ok(read) = client.read(&mut asked) => {
-                if read == 0 {
+                if read == 0 || is(Fault::Gone) {
                     return;
                 }
                 let appends = asked[..read].windows(16).any(|part| part == b"keybatch.append(");
