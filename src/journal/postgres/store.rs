@@ -169,13 +169,16 @@ impl PostgresStore {
         sealed: &[Sealed],
         changes: &Changes<'_>,
     ) -> Result<(), JournalError> {
+        let mut until = None;
         loop {
             let lost = match self.send(left, to, sealed, changes).await {
                 Ok(()) => return Ok(()),
                 Err(error) if self.link.is_alive() => return Err(error),
                 Err(lost) => lost,
             };
-            let found = self.find_out(lost).await?;
+            // From the first loss on: a server that answers, and is lost at each append, is not waited for without end.
+            let until = *until.get_or_insert_with(|| Instant::now() + self.link.address().patience());
+            let found = self.find_out(lost, until).await?;
             match found {
                 found if found == to.mark() => return Ok(()),
                 found if found == left => {}
@@ -189,13 +192,12 @@ impl PostgresStore {
     }
 
     /// The head, behind its lock, after an answer was lost.
-    async fn find_out(&mut self, lost: JournalError) -> Result<TreeHead, JournalError> {
-        let patience = self.link.address().patience();
+    async fn find_out(&mut self, lost: JournalError, until: Instant) -> Result<TreeHead, JournalError> {
+        let patience = until.saturating_duration_since(Instant::now());
         if patience.is_zero() {
             return Err(lost);
         }
         (self.on_absence)(Some((&lost, patience)));
-        let until = Instant::now() + patience;
         loop {
             match self.find_out_once().await {
                 Ok(found) => {

@@ -17,6 +17,7 @@ tests![a_server_that_falls_silent_is_not_waited_for_without_end; async
     a_connection_cut_at_the_commit_leaves_the_batch_there_or_not_and_the_session_ends,
     a_patient_session_finds_out_what_became_of_a_batch_and_goes_on,
     a_patient_session_outlives_crashes_of_the_server,
+    patience_ends_where_each_append_is_lost,
     a_transaction_that_gave_way_is_repeated_whole,
     a_head_that_stays_locked_is_said_to_be
 ];
@@ -91,6 +92,22 @@ async fn a_patient_session_finds_out_what_became_of_a_batch_and_goes_on() {
         assert!(told.starts_with(&[true]) && told.ends_with(&[false]), "{fault:?}: {told:?}");
         assert_eq!(store.append(vec![closed(3)], None).await.unwrap().stamps[0].seq, 3);
     }
+}
+
+// SEMANTICS: P139
+async fn patience_ends_where_each_append_is_lost() {
+    let database = Database::with_schema().await;
+    let proxy = Proxy::before(database.port).await;
+    let hold = Hold::take(&database.address(), &holder("run")).await.unwrap();
+    let address = Database::parse(&database.url(ADMIN, proxy.port)).with_patience(Duration::from_secs(2));
+    let mut store = PostgresStore::open(&address, hold.epoch(), clock()).await.unwrap();
+    store.append(vec![created()], None).await.unwrap();
+    proxy.set(Fault::CutBefore);
+    let began = std::time::Instant::now();
+    let lost = store.append(vec![closed(1)], None).await;
+    assert!(lost.as_ref().is_err_and(JournalError::is_of_the_machine), "{lost:?}");
+    assert!((2..15).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(size(&database).await, 1);
 }
 
 // SEMANTICS: P139
