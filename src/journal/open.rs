@@ -28,7 +28,7 @@ pub use super::sqlite::{
 /// What keeps a journal's entries: code that has to name the type uses this one, which does not depend on the database.
 pub enum Store {
     /// In a file.
-    File(SqliteStore),
+    File(Box<SqliteStore>),
     /// In a database that serves several machines, and who is told what cannot be recorded there.
     Server(Box<PostgresStore>, OnUnrecorded),
 }
@@ -112,7 +112,7 @@ pub async fn held_store(at: &Location, hold: &Hold, clock: Arc<dyn Clock>, told:
 /// # Errors
 /// If it cannot be used.
 pub async fn store(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {
-    SqliteStore::open(path, clock).await.map(Store::File)
+    Ok(Store::File(Box::new(SqliteStore::open(path, clock).await?)))
 }
 
 impl EntryStore for Store {
