@@ -15,7 +15,7 @@ use crate::record::merkle::leaf_hash;
 const EXPECTED: &str = include_str!("objects.txt");
 
 /// Lists what is in the schema: kind, name, definition, and the server's major version. Who owns an object and who may use it is not part of
-/// it. The search path has to be empty, as in [`hold`](super::talk::Talk::hold), because names are written according to it.
+/// it. The search path has to be empty, as where a reader holds a state still, because names are written according to it.
 pub const LISTING: &str = "WITH space AS (SELECT 'keybatch'::pg_catalog.regnamespace::pg_catalog.oid AS oid), found AS (\
      SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'i' THEN 'index' WHEN 'c' THEN 'type' \
                  WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind, c.relname::text AS name, \
