@@ -70,6 +70,11 @@ pub enum ServerTrouble {
     },
     /// Another transaction keeps the head locked.
     Busy,
+    /// Its clock and this machine's are too far apart: when another session's requests are surely over could not be told.
+    Clocks {
+        /// How far, in seconds.
+        seconds: u64,
+    },
     /// It does not have entries that it had acknowledged: a standby was promoted that lacked them, or an older copy was put back.
     LostEntries {
         /// How many entries it has.
@@ -110,6 +115,9 @@ impl ServerTrouble {
             }
             Self::NotDurable { .. } => "have the server's administrator allow it, or use another server",
             Self::Busy => "look in pg_stat_activity for a transaction of keybatch that does not end",
+            Self::Clocks { .. } => {
+                "set the clock of this machine or of the server (chronyc tracking shows the former's)"
+            }
             Self::LostEntries { .. } => {
                 "have the newer server put back; where it is lost for good, `resume --accept-rollback --because TEXT` continues"
             }
@@ -138,6 +146,7 @@ impl fmt::Display for ServerTrouble {
             Self::NoRight { reason } => write!(f, "the user lacks a right: {reason}"),
             Self::NotDurable { reason } => write!(f, "a commit would not be durable: {reason}"),
             Self::Busy => write!(f, "another transaction keeps its head locked"),
+            Self::Clocks { seconds } => write!(f, "the server's clock and this machine's are {seconds} s apart"),
             Self::LostEntries { has, had } => {
                 write!(f, "the server lost entries that it had acknowledged: it has {has} of {had}")
             }

@@ -128,14 +128,28 @@ async fn about(mut link: Link, host: String, purpose: Purpose) -> Result<(Link, 
     }
     let here = before.checked_add(after.duration_since(before) / 2).unwrap_or(after);
     let there = Timestamp::from_microsecond(get(row, 5)?).map_err(|error| JournalError::damaged(error.to_string()))?;
+    let skew = there.duration_since(here);
+    // What the question and its answer took may have been on one side alone.
+    let unsure = after.duration_since(before) / 2;
+    if purpose == Purpose::Write && is_too_far(skew, unsure) {
+        return refuse(ServerTrouble::Clocks { seconds: skew.abs().as_secs().unsigned_abs() });
+    }
     let (syncs, has_schema) = (get(row, 4)?, get::<bool>(row, 6)?);
     let waits_for = Some(get::<String>(row, 7)?).filter(|names| !names.is_empty());
     let schema = if has_schema { Some(get::<i64>(only(&link.ask_within(limit, VERSION).await?)?, 0)?) } else { None };
     check(link.address(), schema, purpose)?;
     let timeline = if is_primary { timeline(&mut link).await? } else { None };
-    let server =
-        Server { host, version, is_primary, syncs, waits_for, skew: there.duration_since(here), schema, timeline };
+    let server = Server { host, version, is_primary, syncs, waits_for, skew, schema, timeline };
     Ok((link, server))
+}
+
+/// How far the clock of a machine that writes may be from the server's. Entries have the time of the machine that writes them, and a session
+/// on another one judges by them when a request is surely over (I3). It begins 20 s after the last entry at the earliest, and
+/// the grace that it gives each request is longer than twice this.
+const FARTHEST: SignedDuration = SignedDuration::from_secs(2);
+
+fn is_too_far(skew: SignedDuration, unsure: SignedDuration) -> bool {
+    skew.abs() > FARTHEST.saturating_add(unsure)
 }
 
 fn check(address: &Address, schema: Option<i64>, purpose: Purpose) -> Result<(), JournalError> {
@@ -157,5 +171,21 @@ async fn timeline(link: &mut Link) -> Result<Option<String>, JournalError> {
         // It says nothing, and all else works.
         Err(_) if link.is_alive() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SEMANTICS: P147
+    #[test]
+    fn a_machine_whose_clock_is_far_from_the_servers_does_not_write() {
+        let ms = SignedDuration::from_millis;
+        for (skew, took, too_far) in
+            [(0, 0, false), (2_000, 0, false), (-2_001, 0, true), (2_400, 500, false), (-3_600_000, 900, true)]
+        {
+            assert_eq!(is_too_far(ms(skew), ms(took)), too_far, "{skew} ms, {took} ms unsure");
+        }
     }
 }
