@@ -4,7 +4,6 @@ use super::error::{CliError, Sent};
 use super::exit::Exit;
 use super::machine::Machine;
 use super::options::{SessionOptions, refuse_secret};
-use super::resume::missing_journal;
 use super::say::end;
 use super::terminal::Verb;
 use super::{Context, network};
@@ -48,7 +47,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     refuse_used(order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &args.options, Verb::Abandon, None)?;
     if !context.journal.may_exist() {
-        return Err(missing_journal(context));
+        return Err(context.missing_journal());
     }
     let order = AbandonOrder { order, run: args.run, because: args.because };
     end(&context.ui, session::abandon(&machine, &order).await, super::Exit::Success)

@@ -52,7 +52,7 @@ codes! {
     RunFinished => "run.finished", "A finished run of the same manifest or plan exists.";
     RunAbandoned => "run.abandoned", "The run was abandoned, so it cannot be resumed.";
     RunNotRunning => "run.not_running", "No session works on the run, or none that can be controlled now.";
-    ControlRefused => "control.refused", "The session does not do what it was told.";
+    ControlRefused => "control.refused", "The session refused the command.";
     ControlUnreachable => "control.unreachable", "The session that works on the run cannot be reached by its control socket.";
     RunBound => "run.bound", "The run is bound to another account, endpoint, policy or kind (real or rehearsal).";
     RetryManifest => "retry.manifest", "The manifest is not that of the run whose rows are to be planned again.";

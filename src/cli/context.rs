@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::code::Code;
 use super::environment::Environment;
+use super::error::{CliError, Sent};
+use super::exit::Exit;
 use super::settings::Settings;
 use super::ui::{Ui, shown};
 use crate::journal::{JournalError, Location, Reader, Reservation, open};
@@ -51,6 +54,15 @@ impl Context {
     /// Whether a flag names the journal. One that is not there yet is then a mistake, and not the beginning.
     pub(super) fn is_journal_named(&self) -> bool {
         self.ui.given.journal.is_some()
+    }
+
+    /// The error where a run or the journal was named, and there is no journal.
+    pub(super) fn missing_journal(&self) -> CliError {
+        let path = shown(&self.journal.to_string());
+        CliError::new(Exit::Environment, format!("there is no journal at {path}"))
+            .code(Code::JournalMissing)
+            .hint("name the journal with --journal or KEYBATCH_JOURNAL")
+            .sent(Sent::Nothing)
     }
 
     /// Opens the journal for reading, until the command ends.

@@ -14,7 +14,6 @@ use super::exit::Exit;
 use super::hint::Hint;
 use super::machine::Machine;
 use super::options::{SessionOptions, refuse_secret};
-use super::resume::missing_journal;
 use super::terminal::Verb;
 use super::{Context, Format, shown};
 use crate::domain::Outcome;
@@ -80,7 +79,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     refuse_used(order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let machine = Machine::new(context, &options, Verb::Resolve, None)?;
     if !context.journal.may_exist() {
-        return Err(missing_journal(context));
+        return Err(context.missing_journal());
     }
     let order = ResolveOrder { order, run: args.run, row: args.row, outcome, because: args.because, file };
     match session::resolve(&machine, &order).await? {

@@ -62,7 +62,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     })?;
     if !there {
         if order.run.is_some() {
-            return Err(missing_journal(context));
+            return Err(context.missing_journal());
         }
         context.ui.say("nothing to resume: there is no journal yet");
         let nothing = Summary::of_nothing(&context.journal);
@@ -76,13 +76,4 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     };
     let ended = ended.await;
     metrics.end(ended, |ended| summary.end(&context.ui, ended))
-}
-
-/// The error where a run or the journal was named, and there is no journal.
-pub(super) fn missing_journal(context: &Context) -> CliError {
-    let path = super::shown(&context.journal.to_string());
-    CliError::new(Exit::Environment, format!("there is no journal at {path}"))
-        .code(Code::JournalMissing)
-        .hint("name the journal with --journal or KEYBATCH_JOURNAL")
-        .sent(Sent::Nothing)
 }

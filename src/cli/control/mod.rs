@@ -14,7 +14,6 @@ use wire::{Question, VERSION, Why, Word};
 
 use super::hint::Hint;
 use super::liveness::Liveness;
-use super::resume::missing_journal;
 use super::{CliError, Code, Context, Exit, Format};
 use crate::domain::RateCap;
 use crate::journal::{Holder, Location, Lock, Reader, RunRecord, RunState};
@@ -91,7 +90,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
         return Err(CliError::new(Exit::Usage, "only `rate` takes a rate"));
     }
     if !context.journal.may_exist() {
-        return Err(missing_journal(context));
+        return Err(context.missing_journal());
     }
     let reader = context.reader().await?;
     let record = resolve(&reader, &args.run).await?;

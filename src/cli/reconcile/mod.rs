@@ -20,7 +20,6 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::machine::Machine;
 use super::options::SessionOptions;
-use super::resume::missing_journal;
 use super::terminal::Verb;
 use super::{Context, Format};
 use crate::domain::counted;
@@ -90,7 +89,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, CliError>
     options.check()?;
     options.make_absolute();
     if !context.journal.may_exist() {
-        return Err(missing_journal(context));
+        return Err(context.missing_journal());
     }
     let reader = context.reader().await?;
     let run = runs::resolve(&reader, &args.run).await?;

@@ -12,7 +12,6 @@ use super::machine::Machine;
 use super::metrics::Metrics;
 use super::options::refuse_secret;
 use super::plan::Making;
-use super::resume::missing_journal;
 use super::terminal::Verb;
 use super::{Context, faults, network};
 use crate::session::order::RunOrder;
@@ -88,7 +87,7 @@ async fn carry_out(
     let ended = match (selection, input) {
         (Some(selection), input) => {
             if !context.journal.may_exist() {
-                return Err(missing_journal(context));
+                return Err(context.missing_journal());
             }
             let manifest = input.map(|input| Box::new(input) as Input);
             Box::pin(session::retry(&machine, order, &selection, manifest)).await
