@@ -179,6 +179,7 @@ impl Control {
     pub(super) async fn changed_or_closed(&self, target_no: i64, changed: impl Future<Output = ()>) {
         let closing = self.closing(target_no);
         tokio::select! {
+            biased;
             () = closing.cancelled() => {}
             () = changed => {}
         }

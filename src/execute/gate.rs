@@ -1,13 +1,14 @@
 //! What lets deletions begin: a person may close it for a while.
 //!
-//! An attempt passes with its start on the way to the journal, and whoever closes the gate waits until none is on that way. So no
-//! `attempt_started` stands behind the entry of a pause, whose journal was told first.
+//! An attempt passes with its start on the way to the journal, and the gate closes once none is on that way. So no
+//! `attempt_started` stands behind the entry of a pause, which is written before the gate closes.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::{RwLock, RwLockReadGuard, watch};
+use tokio::sync::{Notify, RwLock, RwLockReadGuard};
 
 /// The gate of a session.
 #[derive(Debug, Default)]
@@ -16,7 +17,9 @@ pub struct Gate {
     /// fair: new attempts wait behind whoever closes the gate.
     passing: RwLock<()>,
     /// Since when it is closed.
-    paused: watch::Sender<Option<Timestamp>>,
+    paused: Mutex<Option<Timestamp>>,
+    /// Tells those that wait, in the order in which they came, that it may be open.
+    set: Notify,
     /// Attempts that have begun and are not recorded as answered.
     in_flight: AtomicU64,
 }
@@ -42,7 +45,12 @@ impl Drop for InFlight<'_> {
 impl Gate {
     /// Since when no deletion may begin.
     pub fn paused_since(&self) -> Option<Timestamp> {
-        *self.paused.borrow()
+        *self.paused()
+    }
+
+    fn paused(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        // It is only replaced.
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many deletions have begun and are not recorded as answered.
@@ -52,11 +60,18 @@ impl Gate {
 
     /// Waits while the gate is closed. Returns whether it was.
     pub(super) async fn opened(&self) -> bool {
-        let mut paused = self.paused.subscribe();
-        let waits = paused.borrow().is_some();
-        // The sender is this gate's own, so it is not gone.
-        let _opened = paused.wait_for(Option::is_none).await;
-        waits
+        let mut waits = false;
+        loop {
+            // Registered before the look, so that no opening in between is missed.
+            let set = self.set.notified();
+            tokio::pin!(set);
+            set.as_mut().enable();
+            if self.paused_since().is_none() {
+                return waits;
+            }
+            waits = true;
+            set.await;
+        }
     }
 
     /// Lets an attempt begin, unless the gate is closed.
@@ -79,7 +94,8 @@ impl Gate {
     pub async fn set<E>(&self, told: impl Future<Output = Result<Option<Timestamp>, E>>) -> Result<(), E> {
         let _closed = self.passing.write().await;
         let paused = told.await?;
-        self.paused.send_replace(paused);
+        *self.paused() = paused;
+        self.set.notify_waiters();
         Ok(())
     }
 }

@@ -151,6 +151,7 @@ impl Pacer {
             match self.leave() {
                 Ok(permit) => return permit,
                 Err(due) => tokio::select! {
+                    biased;
                     () = tokio::time::sleep_until(self.origin + due) => {}
                     () = self.changed.notified() => {}
                 },

@@ -204,6 +204,7 @@ async fn awaited(anchor: &dyn Anchor, record: String, operator: &dyn Operator, s
         stops.asked().await;
     };
     tokio::select! {
+        biased;
         handed = &mut handing => return handed,
         () = worth_a_word => {}
     }

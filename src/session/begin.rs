@@ -231,6 +231,7 @@ async fn confirmed<H: Host>(
     let facts = PlanFacts { plan: &plan, place: &connections.place, canary: order.order.canary };
     operator.notice(Notice::Planned(&facts));
     let confirmed = tokio::select! {
+        biased;
         confirmed = confirm(&**operator, order.confirmation, &facts) => confirmed,
         () = session.host.stops().asked() => {
             let stopped = session.stop_planning(StoppedBy::Signal, "by a signal, before the plan was confirmed".into());
@@ -270,6 +271,7 @@ async fn to_its_end<H: Host>(
     planned: impl Future<Output = Result<Plan, PlanError>>,
 ) -> Result<ControlFlow<Ending, Plan>, SessionError> {
     let planned = tokio::select! {
+        biased;
         planned = planned => planned,
         limit = session.over() => {
             let detail = format!("while planning, because --max-duration {} has elapsed", duration_text(limit));

@@ -62,6 +62,7 @@ pub(super) async fn go_on_with<H: Host>(
     // From here on, every end of this session reports on the run.
     stops.hand_over();
     let ready = tokio::select! {
+        biased;
         ready = prepare(host, order, &open, &record, connections, because.is_none()) => ready,
         () = stops.asked() => return stopped_early(host, order, &open, &record).await,
     };
@@ -112,6 +113,7 @@ pub(super) async fn go_on_with<H: Host>(
     }
     let (lanes, mut closed) = lanes_of(&session, &connections, targets, &settings).await?;
     let probed = tokio::select! {
+        biased;
         probed = probe_lanes(&session.open.reader, &record, &settings, &lanes) => probed?,
         () = stops.asked() => return session.leave_by_signal().await,
     };

@@ -135,6 +135,7 @@ impl<H: Host> Session<'_, H> {
     /// be. A signal ends the wait, and everything else.
     pub(super) async fn unanchored(&self, what: &'static str) -> Option<Refusal> {
         let why = tokio::select! {
+            biased;
             failed = self.open.anchors.settled() => failed?,
             () = self.host.stops().asked() => return None,
         };

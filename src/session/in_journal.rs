@@ -25,6 +25,7 @@ pub(super) async fn in_journal<H: Host, T>(
         work(open).await
     };
     let ended = tokio::select! {
+        biased;
         result = worked => result.map(Some).map_err(|error| error.sent(sent)),
         () = stops.before_a_session() => {
             host.operator().notice(Notice::StoppedBeforeRun);

@@ -123,6 +123,7 @@ impl OpenJournal {
     /// Waits until the checkpoints that were made are anchored. A second signal ends the wait.
     pub(super) async fn anchored<H: Host>(&self, host: &H) {
         tokio::select! {
+            biased;
             _failed = self.anchors.settled() => {}
             () = host.stops().hurried() => {}
         }

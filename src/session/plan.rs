@@ -76,6 +76,7 @@ pub(super) async fn until_stopped<H: Host>(
     };
     let limit = order.order.max_duration;
     tokio::select! {
+        biased;
         planned = work => planned.map_err(|error| error.sent(Sent::Reads)),
         () = host.stops().asked() => stopped(StopWord::Signal, "by a signal, while planning"),
         () = over(limit) => {

@@ -108,6 +108,7 @@ impl<H: Host> Session<'_, H> {
         let watched = Watched::Working { rows: total, sandbox: self.sandbox, settled: Arc::clone(&self.settled) };
         let worked = process(shared, Arc::new(self.open.reader.clone()), work.collect());
         let ended = tokio::select! {
+            biased;
             ended = while_watched(&**self.host.operator(), watched, worked) => ended,
             () = self.host.stops().hurried() => return Ok(self.exit_at_once().await),
             () = self.time_is_up(&control) => Ok(()),

@@ -182,7 +182,7 @@ fn seeds_that_once_failed_stay_mended() {
 
 #[test]
 fn the_same_seed_is_the_same_life_byte_for_byte() {
-    for seed in 0..size(30, 100) {
+    for seed in 0..size(30, 300) {
         let one = live(seed, true, Extent::Controlled);
         let other = std::thread::spawn(move || live(seed, true, Extent::Controlled)).join().unwrap();
         assert_eq!(one.bodies, other.bodies, "seed {seed}");

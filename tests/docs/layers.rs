@@ -310,6 +310,22 @@ fn only_the_clock_reads_the_time() {
     only_in("Timestamp::now", &["domain/clock.rs", "sandbox/clock.rs"]);
 }
 
+/// A seed is a life of the simulation: the same one each time. What may wake in any order, or looks first at any of its branches, would
+/// make each life another one, and its faults could not be looked for again.
+fn what_simulated_lives_run_leaves_no_order_to_chance() {
+    for source in
+        sources().iter().filter(|source| ["session", "execute", "plan", "lane"].iter().any(|room| source.is_in(room)))
+    {
+        for what in ["sync::watch", "watch::channel", "sync::broadcast"] {
+            assert!(source.line_with(what).is_none(), "{}: {:?}", source.path, source.line_with(what));
+        }
+        let branching = source.code.matches("select! {").count();
+        let ordered =
+            source.code.split("select! {").skip(1).filter(|rest| rest.trim_start().starts_with("biased;")).count();
+        assert_eq!(branching, ordered, "{}: a `select!` that is not biased", source.path);
+    }
+}
+
 fn what_is_pure_waits_for_nothing_and_touches_nothing() {
     for source in sources() {
         if !PURE.iter().any(|place| source.is_in(place)) {
@@ -356,5 +372,6 @@ crate::harness::tests![
     only_the_command_line_prints_reads_the_environment_and_leaves,
     only_the_clock_reads_the_time,
     what_is_pure_waits_for_nothing_and_touches_nothing,
+    what_simulated_lives_run_leaves_no_order_to_chance,
     both_readings_of_an_answer_know_the_same_names
 ];
