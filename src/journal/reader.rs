@@ -62,8 +62,9 @@ pub trait ReadRuns: Send + Sync {
         since: Timestamp,
     ) -> Reading<'a, Vec<OpenAttempt>>;
 
-    /// The rows of other runs than `run` in this account of this service that were asked for and have no outcome, or are in doubt
-    /// or gone and were not resolved since.
+    /// The rows of other runs than `run` in this account of this service that were asked for and have no outcome, are in doubt or
+    /// gone and were not resolved since, or were deleted as the operation history shows: that may be somebody else's operation, and
+    /// their own request may still be under way.
     fn unclear_rows<'a>(&'a self, run: RunId, endpoint: &'a str, account: &'a str) -> Reading<'a, Vec<UnclearRow>>;
 }
 

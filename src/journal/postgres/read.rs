@@ -159,8 +159,7 @@ impl PostgresReader {
         self.all(&ask, attempt).await
     }
 
-    /// The rows of other runs than `run` in this account of this service that were asked for and have no outcome, or are in doubt
-    /// or gone and were not resolved since.
+    /// The rows of other runs whose end is not certain: see [`ReadRuns::unclear_rows`](crate::journal::ReadRuns::unclear_rows).
     pub async fn unclear_rows(
         &self,
         run: RunId,

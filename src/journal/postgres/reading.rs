@@ -77,7 +77,8 @@ pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.account_id, t.region,
 pub(super) const UNCLEAR_ROWS: &str = "SELECT i.run_no, i.row_no, t.account_id, t.region, i.key_pair_name \
      FROM keybatch.run AS r JOIN keybatch.intent AS i ON i.run_no = r.run_no \
      JOIN keybatch.target AS t ON t.target_no = i.target_no \
-     WHERE r.run_id <> $1 AND r.endpoint = $2 AND t.account_id = $3 AND (i.outcome IS NULL OR i.outcome IN ('in_doubt', 'gone')) \
+     WHERE r.run_id <> $1 AND r.endpoint = $2 AND t.account_id = $3 AND (i.outcome IS NULL OR i.outcome IN ('in_doubt', 'gone') \
+          OR (i.outcome = 'deleted' AND i.evidence = 'operation')) \
      AND EXISTS (SELECT 1 FROM keybatch.attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
      AND NOT EXISTS (SELECT 1 FROM keybatch.resolution AS z WHERE z.run_no = i.run_no AND z.row_no = i.row_no \
                      AND z.outcome NOT IN ('in_doubt', 'gone')) \

@@ -193,7 +193,8 @@ pub(super) const OPEN_ATTEMPTS: &str = "SELECT r.run_id, t.account_id, t.region,
      WHERE l.run_no = a.run_no AND l.row_no = a.row_no AND l.attempt > a.attempt)";
 pub(super) const UNCLEAR_ROWS: &str = "SELECT i.run_no, i.row_no, t.account_id, t.region, i.key_pair_name FROM run AS r \
      CROSS JOIN intent AS i ON i.run_no = r.run_no CROSS JOIN target AS t ON t.target_no = i.target_no \
-     WHERE r.run_id <> ? AND r.endpoint = ? AND t.account_id = ? AND (i.outcome IS NULL OR i.outcome IN ('in_doubt', 'gone')) \
+     WHERE r.run_id <> ? AND r.endpoint = ? AND t.account_id = ? AND (i.outcome IS NULL OR i.outcome IN ('in_doubt', 'gone') \
+          OR (i.outcome = 'deleted' AND i.evidence = 'operation')) \
      AND EXISTS (SELECT 1 FROM attempt AS a WHERE a.run_no = i.run_no AND a.row_no = i.row_no) \
      AND NOT EXISTS (SELECT 1 FROM resolution AS z WHERE z.run_no = i.run_no AND z.row_no = i.row_no \
                      AND z.outcome NOT IN ('in_doubt', 'gone')) \

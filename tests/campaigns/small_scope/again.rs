@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use keybatch::domain::{Class, Identity, Known, Outcome, Target};
+use keybatch::domain::{Class, Evidence, Identity, Known, Outcome, Target};
 use keybatch::execute::attempt::LeftOpen;
 use keybatch::execute::decide::Denial;
 use keybatch::execute::ghost::{Ghosts, held_until};
@@ -90,7 +90,10 @@ fn target() -> Target {
 
 /// What this run leaves.
 fn leaves(node: &Node) -> Before {
-    let unclear = matches!(node.state.settled, None | Some((Outcome::InDoubt | Outcome::Gone, _)));
+    // Which delete the history shows may be somebody else's: the row's own request may still be under way.
+    let by_history = Some((Outcome::Deleted, Evidence::Operation));
+    let unclear = matches!(node.state.settled, None | Some((Outcome::InDoubt | Outcome::Gone, _)))
+        || node.state.settled == by_history;
     let open = unclear.then(|| node.state.leaves_open()).flatten();
     Before { attempt: node.attempt.clone(), open, seen: node.key_pair }
 }

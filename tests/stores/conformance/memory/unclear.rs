@@ -1,17 +1,19 @@
 //! Attempts and rows that nobody knows the end of, by a naive reading.
 
 use jiff::Timestamp;
-use keybatch::domain::{Class, Outcome, RunId, Target};
+use keybatch::domain::{Class, Evidence, Outcome, RunId, Target};
 use keybatch::journal::{OpenAttempt, RunState, UnclearRow};
 use keybatch::record::plan::PlanRow;
 
 use super::history::{Attempt, History, Row, Run};
 use super::{Kept, entry};
 
-/// Whether it was asked for and nothing says what became of it.
+/// Whether it was asked for and nothing says for certain what became of that.
 fn is_unclear(row: &Row) -> bool {
     let now = row.resolved.map(|(_, outcome, _)| outcome).or(row.settled.map(|(outcome, _)| outcome));
-    !row.attempts.is_empty() && now.is_none_or(|outcome| matches!(outcome, Outcome::InDoubt | Outcome::Gone))
+    let by_history = row.settled == Some((Outcome::Deleted, Evidence::Operation));
+    let is_open = now.is_none_or(|outcome| matches!(outcome, Outcome::InDoubt | Outcome::Gone));
+    !row.attempts.is_empty() && (is_open || by_history)
 }
 
 /// The rows of other runs in this account of this service that were asked for, and of which nobody knows what became.
