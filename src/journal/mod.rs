@@ -26,6 +26,7 @@ pub mod projections;
 mod query;
 mod reader;
 mod records;
+mod roster;
 mod run_state;
 mod scribe;
 mod sealed;
@@ -52,6 +53,7 @@ pub use reader::{AttemptTimes, JournalReader, ReadPast, ReadReview, ReadRows, Re
 pub use records::{
     AttemptRecord, IntentPage, OpenAttempt, PendingRow, RunAbout, RunRecord, StoryEntry, TargetRecord, UnclearRow,
 };
+pub use roster::{Claim, Claiming, Roster, Slots, Want};
 pub use run_state::RunState;
 pub use scribe::Scribe;
 pub use sealed::{ARCHIVE, is_sealed};

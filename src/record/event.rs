@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::anchored::CheckpointAnchored;
 use super::approval::Role;
 use super::control_used::ControlUsed;
+use super::lease::{AnswerLate, LeaseEnded, LeaseTaken};
 use super::plan::{Note, PlanHeader, PlanManifest, PlanObservation, PlanRow, PlanSeal, TargetVerdicts, Verdict};
 use super::stop_reason::{StopReason, TargetStopReason};
 use crate::domain::{
@@ -69,6 +70,9 @@ kinds! {
     "reconciled" Reconciled(Box<Reconciled>),
     "checkpoint_made" CheckpointMade(CheckpointMade),
     "checkpoint_anchored" CheckpointAnchored(CheckpointAnchored),
+    "lease_taken" LeaseTaken(LeaseTaken),
+    "lease_ended" LeaseEnded(Box<LeaseEnded>),
+    "answer_late" AnswerLate(Box<AnswerLate>),
 }
 
 impl Event {

@@ -12,6 +12,7 @@ pub mod approval;
 mod canonical;
 pub mod checkpoint;
 pub mod control_used;
+pub mod lease;
 mod entry;
 pub mod event;
 pub mod merkle;

@@ -15,6 +15,7 @@ use crate::record::approval::Role;
 use crate::record::event::{
     AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, PlanSigned, Reconciled, RunStopped, Source,
 };
+use crate::record::lease::LeaseEnd;
 use crate::record::plan::PlanObservation;
 
 /// One line.
@@ -73,6 +74,17 @@ pub fn one_line(entry: &Entry) -> String {
             format!("{} ({}), by {}: {}", told.outcome, told.evidence.as_str(), told.by, told.because)
         }
         Event::Reconciled(told) => reconciled(told),
+        Event::LeaseTaken(taken) => {
+            let rows: u64 = taken.rows.iter().map(|(first, last)| (last + 1).saturating_sub(*first)).sum();
+            format!("{} of {} in {}", counted(rows, "row", "rows"), taken.account, taken.region)
+        }
+        Event::LeaseEnded(ended) => match ended.why {
+            LeaseEnd::Left => format!("the runner of session {} left", ended.of),
+            LeaseEnd::Lapsed => format!("the leases of session {} lapsed", ended.of),
+        },
+        Event::AnswerLate(late) => {
+            format!("attempt {}: {}, after its lease had ended", late.attempt, late.class.as_str())
+        }
         Event::RateChanged(changed) => format!(
             "{}/{} from {} to {} per second: {}",
             changed.account, changed.region, changed.from_per_s, changed.to_per_s, changed.why

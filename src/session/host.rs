@@ -19,7 +19,7 @@ use super::stops::Stops;
 use crate::domain::{Clock, RunId};
 use crate::journal::heads::{Heads, HeadsError, Remembered};
 use crate::journal::stage::Stage;
-use crate::journal::{EntryStore, Holder, Journal, JournalError, Location, Reader, WriterOptions};
+use crate::journal::{EntryStore, Holder, Journal, JournalError, Location, Reader, Roster, WriterOptions};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::Previous;
@@ -54,6 +54,28 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`JournalError::Locked`] where another session has it.
     fn hold(&self, at: &Location, holder: &Holder) -> impl Future<Output = Result<Self::Hold, JournalError>>;
+
+    /// Joins the runners that share a run of the journal, with leases that last so long.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] where a session has the journal for itself; [`JournalError::Unusable`] if the journal cannot be shared.
+    fn join(
+        &self,
+        at: &Location,
+        holder: &Holder,
+        lasts: std::time::Duration,
+    ) -> impl Future<Output = Result<Self::Hold, JournalError>> {
+        let _ = (holder, lasts);
+        let path = at.beside().to_owned();
+        let reason = "several runners share only a journal in PostgreSQL".into();
+        std::future::ready(Err(JournalError::Unusable { path, reason }))
+    }
+
+    /// What the runners share, for one that joined them with this hold.
+    fn roster(&self, hold: &Self::Hold) -> Option<Arc<dyn Roster>> {
+        let _ = hold;
+        None
+    }
 
     /// Opens the journal that was taken for writing, where entries get their time from `clock`; makes it if there is none.
     fn store(
