@@ -102,7 +102,7 @@ pub(super) fn arrange(command: Command) -> Command {
     command.mut_subcommands(|command| {
         let after = match command.get_name() {
             "run" => Some(format!("{RUN}\n\n{EXITS}")),
-            "resume" => Some(EXITS.to_owned()),
+            "resume" | "work" => Some(EXITS.to_owned()),
             _ => None,
         };
         let command = command.mut_args(|arg| match heading(arg.get_id().as_str()) {
