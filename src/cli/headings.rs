@@ -43,6 +43,7 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "operation_timeout",
             "max_observation_age",
             "signature_life",
+            "share",
         ],
     ),
     ("Limits", &["canary", "max_deletes", "max_failures", "max_duration", "drain_timeout", "journal_patience"]),

@@ -15,9 +15,9 @@ use crate::session::{self, refuse_used};
 
 /// Delete a part of a run, together with other machines that do the same
 ///
-/// The journal must be in PostgreSQL, and the run begun: `keybatch run MANIFEST --max-deletes 0` begins one and deletes nothing. Each runner
-/// takes rows that nobody has, a few at a time. If one dies, the others settle its rows once its leases have lapsed. All runners
-/// together keep to the rate of each target. The last one ends the run.
+/// The journal must be in PostgreSQL, and the run begun, e.g. by `keybatch run MANIFEST --share`, which is the first runner. Each runner takes
+/// rows that nobody has, a few at a time. If one dies, the others settle its rows once its leases have lapsed. All runners together
+/// keep to the rate of each target. One of them ends the run.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A run's id, a unique prefix of it, or latest
@@ -38,6 +38,18 @@ pub(super) struct Args {
     options: SessionOptions,
 }
 
+/// Refuses a journal that several runners cannot share.
+pub(super) fn refuse_a_file(context: &Context) -> Result<(), CliError> {
+    if context.journal.address().is_some() {
+        return Ok(());
+    }
+    let message = format!("several runners share only a journal in PostgreSQL, and {} is a file", context.journal);
+    Err(CliError::new(Exit::Usage, message)
+        .code(Code::Usage)
+        .hint("name one with --journal postgres://USER@HOST/DATABASE; docs/POSTGRES.md says how to set it up")
+        .sent(Sent::Nothing))
+}
+
 pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliError> {
     args.options.region = args.region.clone();
     args.options.require_anchor = args.anchor.require_anchor;
@@ -45,13 +57,7 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.check()?;
     args.options.make_absolute();
     args.options.try_key()?;
-    if context.journal.address().is_none() {
-        let message = format!("several runners share only a journal in PostgreSQL, and {} is a file", context.journal);
-        return Err(CliError::new(Exit::Usage, message)
-            .code(Code::Usage)
-            .hint("name one with --journal postgres://USER@HOST/DATABASE; docs/POSTGRES.md says how to set it up")
-            .sent(Sent::Nothing));
-    }
+    refuse_a_file(context)?;
     let mut order = WorkOrder { order: args.options.order(context, Rollback::default()), run: args.run };
     order.order.policy = args.policy.policy(&OverrideOptions::default(), None, context)?;
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &[])?;

@@ -58,6 +58,7 @@ async fn lease_of<H: Host>(host: &H, order: &WorkOrder) -> Result<Duration, Sess
 fn refuse_unstarted(record: &RunRecord) -> Result<(), SessionError> {
     let refusal = match record.state {
         RunState::Abandoned => Refusal::Abandoned { run: record.run, started: record.started_seq.is_some() },
+        RunState::Running | RunState::Stopped if record.sandbox => Refusal::NotShared { run: record.run },
         _ if record.started_seq.is_none() => Refusal::Abandoned { run: record.run, started: false },
         _ => return Ok(()),
     };

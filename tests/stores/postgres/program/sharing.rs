@@ -92,7 +92,8 @@ async fn a_runner_that_sleeps_past_its_leases_writes_only_late_answers() {
     first.signal(rustix::process::Signal::CONT);
     let first = first.wait().exits(9);
     assert_eq!(bench.world.arrived("DeleteKeyPair").len(), before, "it sends nothing any more: {first}");
-    let late = bench.query("SELECT kind FROM entries WHERE seq > (SELECT max(seq) FROM entries WHERE kind = 'run_finished')");
+    let late =
+        bench.query("SELECT kind FROM entries WHERE seq > (SELECT max(seq) FROM entries WHERE kind = 'run_finished')");
     let kinds: BTreeSet<_> = late.iter().filter_map(|entry| entry["kind"].as_str()).collect();
     let may = BTreeSet::from(["answer_late", "lease_ended", "session_closed", "checkpoint_made"]);
     assert!(kinds.is_subset(&may), "{kinds:?}");
