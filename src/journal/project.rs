@@ -111,6 +111,7 @@ impl Projector {
                     None => milestone(Some(run), entry, changes),
                 }
             }
+            Event::AnswerLate(_) => changes.row_entries.push(NewRowEntry { run, row: row()?, seq }),
             Event::OperationPolled(polled) => {
                 reads(run, polled.requests, polled.throttled, changes);
                 changes.row_entries.push(NewRowEntry { run, row: row()?, seq });
@@ -198,6 +199,7 @@ impl KnownRun {
         let seq = entry.seq;
         match &entry.event {
             Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) | Event::ControlUsed(_) => {}
+            Event::LeaseEnded(_) => {}
             Event::PlanApproved(_) | Event::PlanSigned(_) | Event::Reconciled(_) | Event::CheckpointAnchored(_) => {}
             Event::ManifestIngested(ingested) => manifest(run, seq, ingested, changes),
             Event::PlanSealed(sealed) => {
