@@ -12,7 +12,7 @@ use crate::record::Entry;
 use crate::record::event::{CheckpointMade, Event, ManifestIngested, SessionOpened};
 
 /// Projects entries, one after the other. It keeps what must be known of earlier entries for that.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Projector {
     /// The run of each session, by the session's number.
     sessions: HashMap<u64, Option<u64>>,
