@@ -17,6 +17,7 @@ use crate::harness::tests;
 tests![; async
     a_runner_that_was_silent_goes_on_if_nobody_took_its_rows,
     only_whoever_lost_rows_is_fenced_off,
+    after_an_outage_the_first_one_back_does_not_take_the_others_for_dead,
     whoever_was_fenced_off_adds_late_answers_and_nothing_else,
     the_writer_records_answers_late_and_tells_what_it_cannot,
     rows_of_a_runner_that_left_are_nobodys_and_those_of_one_that_was_cut_short_have_lapsed,
@@ -59,6 +60,30 @@ async fn only_whoever_lost_rows_is_fenced_off() {
     // The one that takes the rest learns it as well: it cannot know what the other one has written.
     let claim = d.claim(1, 9).await;
     assert_eq!((claim.rows, claim.lapsed), (vec![3, 5], vec![a.session]));
+}
+
+async fn after_an_outage_the_first_one_back_does_not_take_the_others_for_dead() {
+    let database = Database::with_schema().await;
+    let run = begun(&database, 6, 1).await;
+    let (a, mut b) = (Runner::join(&database, run).await, Runner::join(&database, run).await);
+    assert_eq!([a.claim(1, 1).await.rows, b.claim(1, 1).await.rows], [vec![1], vec![2]]);
+    a.lapse(&database).await;
+    b.lapse(&database).await;
+    for expected in [3, 4] {
+        let claim = a.claim(1, 1).await;
+        assert_eq!((claim.rows, claim.lapsed), (vec![expected], vec![]));
+    }
+    b.append(started(2)).await;
+    b.lapse(&database).await;
+    // One that comes new has nothing to make good for, and after the time of a lease nobody has.
+    let mut c = Runner::join(&database, run).await;
+    assert_eq!(c.claim(1, 1).await.lapsed, [b.session]);
+    c.lapse(&database).await;
+    assert_eq!(a.claim(1, 1).await.rows, [5]);
+    database.sql("UPDATE keybatch.runner SET since = since - lasts").await.unwrap();
+    let claim = a.claim(1, 1).await;
+    assert_eq!((claim.rows, claim.lapsed), (vec![2], vec![c.session]));
+    assert!(matches!(c.store.append(vec![closed(1)], None).await, Err(JournalError::FencedOff { .. })));
 }
 
 async fn whoever_was_fenced_off_adds_late_answers_and_nothing_else() {
