@@ -167,13 +167,13 @@ const BEFORE: [&str; 3] = [
 ];
 
 async fn a_journal_of_the_version_before_runners_is_migrated() {
-    let database = Database::new().await;
-    let version = "CREATE SCHEMA keybatch; CREATE TABLE keybatch.schema_version (id integer PRIMARY KEY CHECK (id = 0), \
-                   version bigint NOT NULL); INSERT INTO keybatch.schema_version VALUES (0, 3); \
+    let database = with_roles().await;
+    database.sql("DROP SCHEMA keybatch CASCADE; CREATE SCHEMA keybatch AUTHORIZATION keybatch_owner").await.unwrap();
+    let version = "CREATE TABLE keybatch.schema_version (id integer PRIMARY KEY CHECK (id = 0), version bigint NOT NULL); \
+                   INSERT INTO keybatch.schema_version VALUES (0, 3); \
                    CREATE VIEW keybatch.schema AS SELECT version FROM keybatch.schema_version";
-    database.sql(version).await.unwrap();
-    for migration in BEFORE {
-        database.sql(migration).await.unwrap();
+    for statements in [version].iter().chain(&BEFORE) {
+        database.sql(&format!("SET ROLE keybatch_owner; {statements}")).await.unwrap();
     }
     // A session of the keybatch before is at work.
     let taken = "SELECT its_epoch FROM keybatch.take_hold('')";

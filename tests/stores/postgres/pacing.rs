@@ -37,6 +37,8 @@ async fn the_requests_of_all_runners_keep_to_one_rate() {
     for number in 0..4_u32 {
         let runner = Runner::join(&database, run).await;
         tasks.push(tokio::spawn(async move {
+            // All of it, so that its hold lives as long.
+            let runner = runner;
             let (mut times, mut version) = (Vec::new(), 0);
             while began.elapsed() < Duration::from_secs(4) {
                 let asked = began.elapsed();

@@ -36,8 +36,10 @@ async fn many_runners_append_at_one_head_and_no_entry_is_lost() {
     let run = begun(&database, 1, 1).await;
     let mut tasks = Vec::new();
     for number in 0..4_u64 {
-        let mut runner = Runner::join(&database, run).await;
+        let runner = Runner::join(&database, run).await;
         tasks.push(tokio::spawn(async move {
+            // All of it, so that its hold lives as long.
+            let mut runner = runner;
             let (mut next, mut stamps) = (0, Vec::new());
             while next < 150 {
                 let batch: Vec<_> = (next..next + 1 + (next + number) % 4).map(closed).collect();
