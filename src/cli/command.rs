@@ -83,7 +83,7 @@ impl Command {
     /// Whether its output may be long, and is a person's to read at leisure.
     pub(super) fn is_paged(&self) -> bool {
         match self {
-            Self::Runs(args) => !args.pager.no_pager,
+            Self::Runs(args) => args.is_paged(),
             Self::Show(args) => !args.pager.no_pager,
             Self::Log(args) => args.is_paged(),
             Self::Query(args) => !args.pager.no_pager,

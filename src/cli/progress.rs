@@ -63,15 +63,15 @@ pub(super) async fn entries(ui: &Ui, done: &AtomicU64, total: u64) -> Infallible
 
 /// How fast something went lately.
 #[derive(Debug)]
-struct Pace(VecDeque<(Instant, u64)>);
+pub(super) struct Pace(VecDeque<(Instant, u64)>);
 
 impl Pace {
-    fn new(count: u64) -> Self {
+    pub(super) fn new(count: u64) -> Self {
         Self(VecDeque::from([(Instant::now(), count)]))
     }
 
     /// The rate up to now, when it has come to `count`.
-    fn now(&mut self, count: u64) -> f64 {
+    pub(super) fn now(&mut self, count: u64) -> f64 {
         let Self(seen) = self;
         let now = Instant::now();
         seen.push_back((now, count));
@@ -189,7 +189,7 @@ fn per_second(count: u64, time: Duration) -> f64 {
 }
 
 /// A rate in whole numbers; a slow one is per minute.
-fn rate(per_s: f64) -> String {
+pub(super) fn rate(per_s: f64) -> String {
     if per_s >= 1.0 { format!("{per_s:.0}/s") } else { format!("{:.0}/min", per_s * 60.0) }
 }
 
@@ -200,7 +200,7 @@ fn rate(per_s: f64) -> String {
     clippy::cast_sign_loss,
     reason = "shown in whole seconds, and far below the limits of an integer"
 )]
-fn left(rows: u64, per_s: f64) -> Option<String> {
+pub(super) fn left(rows: u64, per_s: f64) -> Option<String> {
     if per_s <= 0.0 || rows == 0 {
         return None;
     }

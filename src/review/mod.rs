@@ -16,6 +16,7 @@
 //! Nothing here prints or writes, and nothing here knows the network or the command line.
 
 mod as_text;
+mod at_work;
 pub mod controlled;
 mod export;
 mod facts;
@@ -40,6 +41,7 @@ pub mod trail;
 mod views;
 
 pub use as_text::{cell_json, cell_text, csv_cell, json_escaped, json_object, json_text};
+pub use at_work::{AtWork, Lapsed, sessions_at_work};
 pub use export::{
     Done, ExportError, Exported, Row, RowFilter, Sink, Source, Stopped, csv, database, export, json, jsonl, parquet,
     workbook,

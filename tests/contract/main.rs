@@ -48,6 +48,7 @@ mod stand_in;
 mod stops;
 mod strangers;
 mod suggested;
+mod watching;
 #[path = "../support/mod.rs"]
 mod support;
 
