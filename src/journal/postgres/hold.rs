@@ -43,7 +43,7 @@ const WITH_RUNNERS: i64 = 4;
 pub struct Hold {
     epoch: Epoch,
     server: Server,
-    address: Address,
+    address: Box<Address>,
     /// A runner's.
     lease: Option<Arc<Lease>>,
     stop: Option<oneshot::Sender<()>>,
@@ -105,7 +105,7 @@ impl Hold {
     }
 
     fn keeping(link: Link, server: Server, epoch: Epoch, lease: Option<Arc<Lease>>) -> Self {
-        let address = link.address().clone();
+        let address = Box::new(link.address().clone());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(keep(link, epoch, lease.clone(), stopped));
         Self { epoch, server, address, lease, stop: Some(stop), task }
@@ -115,7 +115,7 @@ impl Hold {
     #[must_use]
     pub fn roster(&self) -> Option<Arc<dyn Roster>> {
         let lease = Arc::clone(self.lease.as_ref()?);
-        Some(Arc::new(PostgresRoster::new(self.address.clone(), self.epoch, lease)))
+        Some(Arc::new(PostgresRoster::new(Address::clone(&self.address), self.epoch, lease)))
     }
 
     /// What a runner knows of its leases.

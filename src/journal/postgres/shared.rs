@@ -60,12 +60,8 @@ struct Found {
     checkpoint: Option<LastCheckpoint>,
 }
 
-/// What became of a batch that was sent, unless there was an error.
-enum Outcome {
-    Taken(Head, Appended),
-    /// Somebody else wrote. Nothing of it is there.
-    Moved,
-}
+/// The head after a batch that was taken; none where somebody else wrote, and nothing of it is there.
+type Outcome = Option<(Head, Appended)>;
 
 impl Sent {
     /// Whether it is among the entries that begin with this number.
@@ -119,12 +115,12 @@ impl PostgresStore {
             let (asked, is_alone) = (share.lease.asked(), share.is_alone);
             let sent = if is_alone { self.at_once(work).await } else { self.behind_the_lock(work).await };
             let error = match sent {
-                Ok(Outcome::Taken(head, appended)) => {
+                Ok(Some((head, appended))) => {
                     self.share()?.lease.renewed(asked);
                     return Ok((head, appended));
                 }
-                Ok(Outcome::Moved) if is_alone => None,
-                Ok(Outcome::Moved) => return Err(JournalError::damaged("the head moved behind its lock")),
+                Ok(None) if is_alone => None,
+                Ok(None) => return Err(JournalError::damaged("the head moved behind its lock")),
                 Err(error) => Some(error),
             };
             self.projector = known;
@@ -165,7 +161,7 @@ impl PostgresStore {
             let later = sent.head.mark().size - left.size;
             let later = found.leaves.get(usize::try_from(later).unwrap_or(usize::MAX)..).unwrap_or_default();
             let head = found.after(&sent.head, later)?;
-            let taken = Outcome::Taken(head, sent.appended.clone());
+            let taken = Some((head, sent.appended.clone()));
             self.link.ask_once("ROLLBACK").await?;
             return Ok(taken);
         }
@@ -186,7 +182,7 @@ impl PostgresStore {
         let Batch { entries, head: to, appended } = head.seal(work.drafts.clone(), work.cadence, || clock.now())?;
         if entries.is_empty() {
             self.link.ask_once("ROLLBACK").await?;
-            return Ok(Outcome::Taken(head, appended));
+            return Ok(Some((head, appended)));
         }
         let (entries, sealed): (Vec<Entry>, Vec<Sealed>) = entries.into_iter().unzip();
         let mut changes = Changes::default();
@@ -205,8 +201,8 @@ impl PostgresStore {
         let rows = rows?;
         let row = only(&rows)?;
         match get::<&str>(row, "said")? {
-            "taken" if unsigned(row, "taken")? == sealed.len() as u64 => Ok(Outcome::Taken(to, appended)),
-            "moved" => Ok(Outcome::Moved),
+            "taken" if unsigned(row, "taken")? == sealed.len() as u64 => Ok(Some((to, appended))),
+            "moved" => Ok(None),
             "fenced" => Err(JournalError::FencedOff { holder: its_holder(row)? }),
             "busy" => {
                 let path = PathBuf::from(self.link.address().to_string());
