@@ -11,7 +11,6 @@ use keybatch::domain::Settings;
 use keybatch::execute::control::Limits;
 use keybatch::policy::recreated::IfRecreated;
 use keybatch::session::order::OnDrift;
-use tokio::sync::Notify;
 
 use super::accounts::Accounts;
 use super::controls::controls;
@@ -21,6 +20,7 @@ use super::model;
 use super::paper::Paper;
 use super::plan::Manifest;
 use super::refusals::Refused;
+use super::roster::Tenancy;
 use super::session::{Ended, Session, Verb};
 use super::tally::Tally;
 use super::time::{MS, SECOND, SimTime, Us};
@@ -55,6 +55,8 @@ pub(crate) enum Extent {
     All,
     /// Also somebody who controls sessions while they work.
     Controlled,
+    /// Also several sessions at once.
+    Shared,
 }
 
 /// Lives the life of a seed, to its end or to the first thing that must not be.
@@ -70,7 +72,11 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
     world.gap = (faults.jump == 0).then_some(gap);
     let mut newest = (extent >= Extent::All).then(|| Rng::with_seed(seed.rotate_left(16) ^ 0x5eed));
     let accounts = newest.as_mut().map_or_else(Accounts::one, Accounts::draw);
-    let plan = super::plan::draw(&mut rng, &mut world, &accounts, time.now_us());
+    let mut shared = (extent >= Extent::Shared).then(|| Rng::with_seed(seed.rotate_left(40) ^ 0x5a2ed));
+    let shared = shared.take_if(|rng| rng.u32(0..2) == 0);
+    // Enough for several.
+    let more_rows = if shared.is_some() { 6 } else { 0 };
+    let plan = super::plan::draw(&mut rng, &mut world, &accounts, (time.now_us(), more_rows));
     let sim = Arc::new(Mutex::new(Sim {
         world,
         ledger: Ledger::default(),
@@ -80,6 +86,7 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         days: Vec::new(),
         used_plans: BTreeSet::new(),
         is_clock_set: faults.jump > 0,
+        tenancy: Tenancy::default(),
     }));
     let mut more = (extent >= Extent::Runs).then(|| Rng::with_seed(!seed));
     // Only the machine's own clock says how old a signature is: where it is set, nobody can wait for that.
@@ -100,6 +107,7 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         newest,
         accounts,
         controls: (extent >= Extent::Controlled).then_some(seed),
+        shared,
         drawer: Vec::new(),
         used: Vec::new(),
         faults,
@@ -147,6 +155,8 @@ pub(crate) struct Course {
     pub(crate) accounts: Accounts,
     /// Where somebody may control its sessions.
     pub(crate) controls: Option<u64>,
+    /// Where several sessions may work at once.
+    pub(crate) shared: Option<Rng>,
     /// Plans on paper that no run has executed, and those that one has.
     pub(crate) drawer: Vec<Arc<Paper>>,
     pub(crate) used: Vec<Arc<Paper>>,
@@ -175,7 +185,7 @@ impl Course {
                 self.faults.calm();
                 self.sim.lock().unwrap().world.recover();
             }
-            let ended = self.session(number);
+            let ended = if self.is_shared(number) { self.crowd(number) } else { self.session(number) };
             self.tally.sessions += 1;
             let mut sim = self.sim.lock().unwrap();
             match ended {
@@ -266,6 +276,7 @@ impl Course {
         world.advance(now);
         world.note(now, || format!("a copy of the journal without its last {lost} batches is put back"));
         ledger.restore(ledger.batches.len() - lost);
+        sim.tenancy.forget();
         for (index, row) in ledger.rows.iter().enumerate() {
             let requests = std::mem::take(&mut world.resources[index].requests);
             for number in requests {
@@ -345,10 +356,12 @@ impl Course {
             sim.world.is_clock_wrong = self.time.is_wrong();
             sim.world.resources.iter_mut().for_each(|resource| resource.last_read = None);
         }
-        let handle =
-            Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
+        let handle = Handle::new(&self.sim, &self.time);
         let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng)).filter(|_| !alone);
         let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
+        // So that there is something left for several.
+        let early = self.shared.as_mut().filter(|_| number == 0).map(|rng| rng.i64(0..200 * MS));
+        let stops_after = early.or(stops_after);
         let (manifest, paper) = {
             let sim = self.sim.lock().unwrap();
             (sim.manifest, sim.paper.clone())
@@ -432,6 +445,8 @@ impl Course {
         tally.reads = sim.world.reads;
         tally.entries = sim.ledger.bodies.len() as u64;
         tally.gaps = u64::from(sim.world.gaps);
+        (tally.taken_over, tally.fenced) = (sim.tenancy.taken_over, sim.tenancy.refused);
+        tally.late = sim.ledger.bodies.iter().filter(|body| body.contains(r#""kind":"answer_late""#)).count() as u64;
         let dead_after = sim.world.dead_after;
         let late = |request: &&super::world::Request| request.last_event > request.sent + dead_after;
         let requests = sim.world.requests.iter();
@@ -450,7 +465,7 @@ impl Course {
     }
 }
 
-fn micros(us: Us) -> Duration {
+pub(crate) fn micros(us: Us) -> Duration {
     Duration::from_micros(u64::try_from(us).unwrap())
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Row {
     pub(crate) resolved: Option<Outcome>,
     /// The entries that accept a loss of entries while the row had no outcome.
     pub(crate) lost: Vec<(usize, jiff::Timestamp)>,
+    /// Attempts whose answer a runner told that did not have the row any more.
+    pub(crate) late: Vec<u32>,
     entries: Vec<usize>,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct Attempt {
     pub(crate) seq: usize,
     pub(crate) number: u32,
     pub(crate) at: jiff::Timestamp,
+    /// The session that began it.
+    pub(crate) session: Option<u64>,
     /// What came back, and when that was written down.
     pub(crate) finished: Option<(keybatch::domain::Class, jiff::Timestamp)>,
     pub(crate) finished_seq: Option<usize>,
@@ -65,6 +69,7 @@ impl Row {
             settled: None,
             resolved: None,
             lost: Vec::new(),
+            late: Vec::new(),
             entries: vec![seq],
         }
     }
@@ -95,6 +100,7 @@ impl Row {
                     seq,
                     number: started.attempt,
                     at: entry.at,
+                    session: entry.session,
                     finished: None,
                     finished_seq: None,
                 });
@@ -112,6 +118,7 @@ impl Row {
             Event::Observed(seen) => {
                 self.looks.push((seq, seen.source, seen.found));
             }
+            Event::AnswerLate(late) => self.late.push(late.attempt),
             Event::RowResolved(told) => self.resolved = Some(told.outcome),
             Event::RowSettled(settled) => self.settled = Some((settled.outcome, settled.evidence)),
             _ => {}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use keybatch::domain::{Class, Outcome, Settings};
 use keybatch::execute::control::Limits;
+use keybatch::journal::JournalError;
 use keybatch::policy::guard::IfInUse;
 use keybatch::policy::recreated::IfRecreated;
 use keybatch::session::order::{
@@ -44,6 +45,8 @@ pub(crate) enum Ended {
     Unresolvable,
     /// The journal could not be written.
     JournalFailed,
+    /// Others have it.
+    Locked,
     Died,
 }
 
@@ -225,6 +228,11 @@ impl Session<'_> {
         (host, ended)
     }
 
+    /// As a runner.
+    async fn to_work(&self) -> (SimHost, Result<Ending, SessionError>) {
+        self.to_resume(0, false).await
+    }
+
     pub(crate) fn mark(&self) -> Mark {
         let sim = self.handle.sim();
         (sim.ledger.bodies.len(), sim.world.requests.len(), sim.world.reads)
@@ -309,6 +317,23 @@ impl Session<'_> {
         let looks = begun.values().any(|(asked, is_left)| Some(*asked) == most && *is_left);
         if summary.stopped_by == Some(StopWord::Canary) && !looks {
             self.breaks(format!("P75: it stops for a look at nothing: {begun:?}"));
+        }
+    }
+
+    /// One of several sessions at once: a runner, or one that wants the journal for itself.
+    pub(crate) async fn shares(&self, is_runner: bool) -> Ended {
+        self.handle.sim().world.is_eve = true;
+        let (host, ended) = if is_runner { self.to_work().await } else { self.to_resume(0, false).await };
+        let sent = {
+            let sim = self.handle.sim();
+            let mut own = sim.world.requests.iter().filter(|request| request.session == self.number);
+            own.any(|request| request.delivered != Some(Class::NotSent))
+        };
+        match ended {
+            Err(error) if matches!(&*error.why, Refusal::Journal(JournalError::Locked { .. })) && !sent => {
+                Ended::Locked
+            }
+            ended => self.judge(&host, ended, sent),
         }
     }
 
