@@ -49,6 +49,7 @@ codes! {
     RunWentOn => "run.went_on", "The run went on while CloudTrail's records were held against it.";
     CloudTrail => "reconcile.unreadable", "A file of CloudTrail's records cannot be read to its end, or has something in it that is no record.";
     RunUnfinished => "run.unfinished", "An unfinished run of the same manifest or plan exists.";
+    RunNotShared => "run.not_shared", "The run is a rehearsal in a world of its own, which runners cannot share.";
     RunFinished => "run.finished", "A finished run of the same manifest or plan exists.";
     RunAbandoned => "run.abandoned", "The run was abandoned, so it cannot be resumed.";
     RunNotRunning => "run.not_running", "No session works on the run, or none that can be controlled now.";

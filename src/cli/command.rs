@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::{
     CliError, Exit, Format, Sent, abandon, approve, checkpoint, completions, config, control, doctor, export,
     iam_policy, instances, inventory, journal, journals, log, man, plan, policy, prove, query, reconcile, report,
-    resolve, resume, run, runs, sandbox, show, verify,
+    resolve, resume, run, runs, sandbox, show, verify, work,
 };
 
 #[derive(Debug, Subcommand)]
@@ -16,6 +16,7 @@ pub(super) enum Command {
     Plan(Box<plan::Args>),
     Approve(Box<approve::Args>),
     Resume(Box<resume::Args>),
+    Work(Box<work::Args>),
     Control(control::Args),
     Abandon(Box<abandon::Args>),
     Resolve(Box<resolve::Args>),
@@ -96,6 +97,7 @@ impl Command {
             Self::Run(args) => args.dry_run,
             Self::Reconcile(args) => args.only_reads(),
             Self::Resume(_)
+            | Self::Work(_)
             | Self::Abandon(_)
             | Self::Resolve(_)
             | Self::Journal(_)

@@ -43,6 +43,7 @@ const HEADINGS: [(&str, &[&str]); 5] = [
             "operation_timeout",
             "max_observation_age",
             "signature_life",
+            "share",
         ],
     ),
     ("Limits", &["canary", "max_deletes", "max_failures", "max_duration", "drain_timeout", "journal_patience"]),
@@ -102,7 +103,7 @@ pub(super) fn arrange(command: Command) -> Command {
     command.mut_subcommands(|command| {
         let after = match command.get_name() {
             "run" => Some(format!("{RUN}\n\n{EXITS}")),
-            "resume" => Some(EXITS.to_owned()),
+            "resume" | "work" => Some(EXITS.to_owned()),
             _ => None,
         };
         let command = command.mut_args(|arg| match heading(arg.get_id().as_str()) {

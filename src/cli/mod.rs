@@ -96,6 +96,7 @@ mod verify_proof;
 mod verify_many;
 mod version;
 mod when;
+mod work;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -311,6 +312,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError>
         Command::Plan(args) => Box::pin(plan::run(*args, context)).await,
         Command::Approve(args) => approve::run(&args, context).await,
         Command::Resume(args) => resume::run(*args, context).await,
+        Command::Work(args) => work::run(*args, context).await,
         Command::Control(args) => control::run(&args, context).await,
         Command::Abandon(args) => abandon::run(*args, context).await,
         Command::Resolve(args) => resolve::run(*args, context).await,

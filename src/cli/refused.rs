@@ -96,6 +96,9 @@ fn plain(why: &Refusal) -> CliError {
         Refusal::RetryNeeds { flag, .. } => it.hint(format!("pass {flag} if the row is meant, or name other outcomes")),
         Refusal::Several(runs) => runs.iter().rev().map(resuming).fold(it, CliError::hint),
         Refusal::Abandoned { .. } => it.hint("run its manifest again"),
+        Refusal::NotShared { run } => it
+            .hint(Hint::command("continue it alone: ", ["resume", &run.to_string()]))
+            .hint("to rehearse with several runners, serve a sandbox (keybatch sandbox) and name it with --endpoint-url"),
         Refusal::NotAbandoned => it.hint("resume it, or check network and credentials and try again"),
         Refusal::CheckpointFile { .. } => it.hint("name another file with --checkpoint-to"),
         Refusal::SealNotSigned { .. } => it.hint("keep the key in an agent (ssh-add) while the run goes on, and run the manifest again"),
@@ -173,6 +176,7 @@ fn codes(why: &Refusal) -> (Exit, Code) {
         Refusal::RetryNeeds { .. } => (Exit::Refused, Code::RetryRule),
         Refusal::Several(_) => (Exit::Refused, Code::RunAmbiguous),
         Refusal::Abandoned { .. } | Refusal::NothingToAbandon { .. } => (Exit::Refused, Code::RunAbandoned),
+        Refusal::NotShared { .. } => (Exit::Refused, Code::RunNotShared),
         Refusal::NotAbandoned => (Exit::Environment, Code::Service),
         Refusal::CheckpointFile { .. } => (Exit::Environment, Code::CheckpointFile),
         Refusal::SealNotSigned { .. } => (Exit::Environment, Code::Signing),

@@ -10,6 +10,7 @@
 
 pub mod attempt;
 mod canary;
+mod claims;
 pub mod control;
 pub mod decide;
 pub mod gate;
@@ -46,7 +47,7 @@ use decide::{Denial, Situation, Step, decide};
 use inventory::Inventory;
 use read_back::read_back;
 use row::RowState;
-pub use shared::{OnWaiting, Shared};
+pub use shared::{OnWaiting, Runner, Shared};
 use worker::Worker;
 
 /// How many rows are read from the journal at once.
@@ -113,7 +114,10 @@ async fn process_lane<L: Lightsail, R: RunReader>(
         shared,
     };
     let mut rows = JoinSet::new();
-    let fed = feeder.feed(&*reader, &mut rows).await;
+    let fed = match &feeder.shared.runner {
+        Some(runner) => feeder.feed_claimed(&*reader, runner, &mut rows).await,
+        None => feeder.feed(&*reader, &mut rows).await,
+    };
     if matches!(fed, Ok(true)) {
         feeder.shared.control.fed(target_no);
     }

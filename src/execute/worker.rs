@@ -199,6 +199,7 @@ impl<L: Lightsail> Worker<L> {
         }
         let waited = async {
             pause(level).await;
+            shared.leased().await;
             self.take_place().await;
             let departing = lane.pacer.depart().await;
             (departing, lane.pacer.acquire().await)
@@ -209,7 +210,7 @@ impl<L: Lightsail> Worker<L> {
             waited = waited => waited,
         };
         // The wait in the queue may have been long: an observation that was fresh before may be too old now.
-        if !matches!(self.decide(), Step::Send { .. }) {
+        if !matches!(self.decide(), Step::Send { .. }) || !shared.may_begin() {
             return Ok(Flow::Next);
         }
         let gate = shared.control.gate();

@@ -10,6 +10,7 @@ use super::order::Order;
 use super::policy::Policy;
 use super::sum_up::Known;
 use crate::domain::{OutcomeCounts, RunId, Settings, Target};
+use crate::execute::Runner;
 use crate::execute::ghost::Ghosts;
 use crate::journal::{JournalError, Reader, RunRecord, Scribe};
 use crate::lane::pace::Pacer;
@@ -22,6 +23,8 @@ pub(super) struct Session<'a, H: Host> {
     pub(super) order: Order,
     pub(super) open: OpenJournal,
     pub(super) run: RunId,
+    /// What it shares with other runners, if it does.
+    pub(super) runner: Option<Runner>,
     pub(super) sandbox: bool,
     /// Whether another session made the plan.
     pub(super) resumed: bool,

@@ -66,6 +66,7 @@ pub(super) async fn begin<H: Host>(
         host,
         order: order.order.clone(),
         run,
+        runner: None,
         sandbox: place.is_sandbox(),
         resumed: false,
         counts: Arc::new(Counts::default()),

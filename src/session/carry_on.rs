@@ -22,6 +22,7 @@ use super::sum_up::{Own, stored_head, sum_up};
 use super::summary::{Head, State, StopWord, Summary};
 use super::work::Closed;
 use crate::domain::Settings;
+use crate::execute::Runner;
 use crate::execute::ghost::Ghosts;
 use crate::journal::{RunRecord, TargetRecord};
 use crate::lane::{Counts, Lane};
@@ -38,6 +39,17 @@ pub(super) async fn carry_on<H: Host>(
     connections: Option<Connections<H::Port>>,
 ) -> Result<Ending, SessionError> {
     go_on_with(host, order, open, began, Resumed { record, connections, because: None }).await
+}
+
+/// Works on a run that other runners share.
+pub(super) async fn share<H: Host>(
+    host: &H,
+    order: &Order,
+    open: OpenJournal,
+    began: tokio::time::Instant,
+    record: RunRecord,
+) -> Result<Ending, SessionError> {
+    go_on_with(host, order, open, began, Resumed { record, connections: None, because: None }).await
 }
 
 /// A run that another session began.
@@ -74,7 +86,11 @@ pub(super) async fn go_on_with<H: Host>(
     }
     let mut opened = session_opened(Opening {
         session: host.new_id(),
-        command: if because.is_some() { "abandon" } else { "resume" },
+        command: match (&because, &open.roster) {
+            (Some(_), _) => "abandon",
+            (None, Some(_)) => "work",
+            (None, None) => "resume",
+        },
         order: &order,
         settings: &settings,
         place: Some(&connections.place),
@@ -83,15 +99,22 @@ pub(super) async fn go_on_with<H: Host>(
     });
     connections.sign(&mut opened);
     open.remember(host, &order, &mut opened).await?;
+    let mut drafts = vec![Draft::of_run(record.number(), Event::SessionOpened(opened))];
+    drafts.extend(signed.map(|signed| Draft::of(Event::PlanSigned(signed))));
+    let before = open.reader.counts(&record).await?;
+    let stamps = open.journal.append(drafts).await?;
+    let number = stamps.first().map(|stamp| stamp.seq);
+    let runner = open.roster.clone().zip(number).map(|(roster, session)| Runner { session, roster });
     let session = Session {
         host,
         order,
         run: record.run,
+        runner,
         sandbox: record.sandbox,
         resumed: true,
         counts: Arc::new(Counts::default()),
         began,
-        before: open.reader.counts(&record).await?,
+        before,
         because,
         known: OnceLock::new(),
         settled: Arc::default(),
@@ -99,9 +122,6 @@ pub(super) async fn go_on_with<H: Host>(
         open,
         ghosts,
     };
-    let mut drafts = vec![Draft::of_run(record.number(), Event::SessionOpened(opened))];
-    drafts.extend(signed.map(|signed| Draft::of(Event::PlanSigned(signed))));
-    session.open.journal.append(drafts).await?;
     host.operator().notice(Notice::Continuing {
         run: record.run,
         sandbox: record.sandbox,

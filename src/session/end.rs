@@ -95,6 +95,9 @@ impl<H: Host> Session<'_, H> {
 
     /// Records how the run ended, closes the session, and makes a checkpoint.
     async fn end(&self, stop: Option<Stop>) -> Result<Summary, JournalError> {
+        if let Some(runner) = &self.runner {
+            return self.leave_others(runner, stop).await;
+        }
         let record = self.record().await?;
         let pending = self.open.reader.pending_counts(record.run_no).await?;
         let left: u64 = pending.iter().map(|(_, rows)| rows).sum();
@@ -110,15 +113,26 @@ impl<H: Host> Session<'_, H> {
             }),
         };
         self.open.journal.append(vec![Draft::of(ended), Draft::of(self.closed())]).await?;
-        self.last_checkpoint().await?;
         let by = stop.as_ref().map(|stop| StopWord::from(stop.by));
         let state = if stop.is_some() { State::Stopped } else { State::Finished };
-        let own = Own { detail: stop.as_ref().map(|stop| stop.detail.clone()), ..self.own(true) };
+        self.say_end(state, by, stop.as_ref(), &targets).await
+    }
+
+    /// The end is recorded: makes a checkpoint, closes the journal, and says what became of the run.
+    pub(super) async fn say_end(
+        &self,
+        state: State,
+        by: Option<StopWord>,
+        stop: Option<&Stop>,
+        targets: &Targets,
+    ) -> Result<Summary, JournalError> {
+        self.last_checkpoint().await?;
+        let own = Own { detail: stop.map(|stop| stop.detail.clone()), ..self.own(true) };
         let mut summary = self.summary(state, by, own, Head::default()).await?;
         let head = self.open.close(self.host).await?;
         self.host.operator().notice(Notice::Checkpoint(Moment::Ended, &head));
         summary.head = Head::from(&head);
-        if let Some(stop) = &stop {
+        if let Some(stop) = stop {
             self.host.operator().notice(Notice::Stopped { detail: &stop.detail, alone: &targets.stops() });
         }
         Ok(if targets.cannot_read() { summary.ending(Ends::Prevented) } else { summary })
@@ -152,7 +166,7 @@ impl<H: Host> Session<'_, H> {
         Ok(self.unanchored("the checkpoint at the beginning of this session").await)
     }
 
-    async fn targets(&self, record: &RunRecord, pending: &[(i64, u64)]) -> Result<Targets, JournalError> {
+    pub(super) async fn targets(&self, record: &RunRecord, pending: &[(i64, u64)]) -> Result<Targets, JournalError> {
         let stopped = self.host.stops().control().map(|control| control.stopped_targets()).unwrap_or_default();
         Ok(Targets::new(self.open.reader.targets(record.run_no).await?, pending, stopped))
     }
@@ -161,7 +175,7 @@ impl<H: Host> Session<'_, H> {
         self.counts.so_far()
     }
 
-    fn closed(&self) -> Event {
+    pub(super) fn closed(&self) -> Event {
         Event::SessionClosed(SessionClosed {
             requests: self.requests(),
             elapsed_ms: u64::try_from(self.took.get_or_init(|| self.began.elapsed()).as_millis()).unwrap_or(u64::MAX),
@@ -277,6 +291,6 @@ impl<H: Host> Session<'_, H> {
     }
 }
 
-fn unexplained() -> Stop {
+pub(super) fn unexplained() -> Stop {
     Stop { by: StoppedBy::Breaker, detail: "some rows could not be processed".into() }
 }

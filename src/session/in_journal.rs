@@ -3,11 +3,11 @@
 use super::closer::Closer;
 use super::error::{Sent, SessionError};
 use super::host::Host;
-use super::open::OpenJournal;
+use super::open::{OpenJournal, Taking};
 use super::operator::Notice;
 use super::order::Order;
 
-/// Opens the journal for the `work` of `command`, and closes it. None if a signal came before a session began; from then on the work
+/// Opens the journal for the `work` of a command, and closes it. None if a signal came before a session began; from then on the work
 /// itself handles signals. An error that does not say what was sent is of work that had sent `sent`.
 ///
 /// # Errors
@@ -15,12 +15,12 @@ use super::order::Order;
 pub(super) async fn in_journal<H: Host, T>(
     host: &H,
     order: &Order,
-    (command, sent): (&'static str, Sent),
+    (taking, sent): (impl Into<Taking>, Sent),
     work: impl AsyncFnOnce(OpenJournal) -> Result<T, SessionError>,
 ) -> Result<Option<T>, SessionError> {
     let (stops, closer) = (host.stops(), Closer::default());
     let worked = async {
-        let open = OpenJournal::open(host, command, order, &order.journal, order.checkpoint_to.as_deref()).await?;
+        let open = OpenJournal::open(host, taking, order, &order.journal, order.checkpoint_to.as_deref()).await?;
         closer.hold(&open);
         work(open).await
     };

@@ -6,12 +6,12 @@
 //! [`SessionError`] that says what was sent.
 //!
 //! - `order`, `host`, `place`, `operator`, `error`, `stops`, `summary`: what goes in and comes out
-//! - `run`, `run_plan`, `retry`, `resume`, `abandon`, `resolve`, `reconcile`, `archive`, `plan`, `plan_again`, `examine`: what there is to do
+//! - `run`, `run_plan`, `retry`, `resume`, `work_on`, `abandon`, `resolve`, `reconcile`, `archive`, `plan`, `plan_again`, `examine`: what there is to do
 //! - `open`, `closer`, `in_journal`, `checkpoints`, `anchoring`, `archived`, `used`, `memory`, `rollback`: the journal and its lock; a journal that lost entries is refused
 //! - `stage`, `refuse`, `again`, `selection`: a manifest or rows of an earlier run, and whether they may be run
 //! - `begin`, `opened`, `header`, `confirm`: the first entries, the plan, the confirmation
 //! - `accounts`: the connection to each account of a run
-//! - `admit`, `carry_on`, `probe`: continuing a run that another session began
+//! - `admit`, `carry_on`, `probe`, `work_on`: continuing a run that another session began
 //! - `ghosts`, `at_work`, `work`: processing the rest of the run
 //! - `live`, `controls`, `status`: what other processes may ask of a session at work, what that does, and how far it is
 //! - `end`, `sum_up`, `targets`, `canary`: what is recorded and reported at its end
@@ -73,6 +73,7 @@ mod targets;
 mod unresolvable;
 mod used;
 mod work;
+mod work_on;
 
 pub use abandon::abandon;
 pub use archive::{Archived, archive};
@@ -99,3 +100,4 @@ pub use stage::Input;
 pub use stops::Stops;
 pub use unresolvable::Unresolvable;
 pub use used::refuse_used;
+pub use work_on::work_on;

@@ -20,8 +20,8 @@ use super::rollback;
 use super::used::refuse_used;
 use crate::domain::{Clock, time_text};
 use crate::journal::{
-    ARCHIVE, EntryStore as _, Holder, Journal, JournalError, Location, Reader, RunRecord, RunState, WriterOptions,
-    is_sealed,
+    ARCHIVE, EntryStore as _, Holder, Journal, JournalError, Location, Reader, Roster, RunRecord, RunState,
+    WriterOptions, is_sealed,
 };
 use crate::record::{Draft, StopReason};
 
@@ -37,32 +37,49 @@ pub(super) struct OpenJournal {
     sink: Sink,
     pub(super) anchors: Anchors,
     memory: Memory,
+    /// What it shares with other runners, if it shares the journal.
+    pub(super) roster: Option<Arc<dyn Roster>>,
     _anchoring: Option<Beside>,
     _hold: Box<dyn Any + Send + Sync>,
+}
+
+/// For which command the journal is taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taking {
+    pub(super) command: &'static str,
+    /// How long the leases last of a runner that shares it with others. Whoever has it alone has none.
+    pub(super) shares: Option<Duration>,
+}
+
+impl From<&'static str> for Taking {
+    fn from(command: &'static str) -> Self {
+        Self { command, shares: None }
+    }
 }
 
 impl OpenJournal {
     /// Takes the journal and opens it, unless it lost entries (I12). Runs that died while planning are closed.
     pub(super) async fn open<H: Host>(
         host: &H,
-        command: &'static str,
+        taking: impl Into<Taking>,
         order: &Order,
         at: &Location,
         checkpoint_to: Option<&Path>,
     ) -> Result<Self, SessionError> {
-        let taken = Self::take(host, command, order, at, checkpoint_to);
+        let taken = Self::take(host, taking.into(), order, at, checkpoint_to);
         taken.await.map_err(|error| error.sent(Sent::Nothing))
     }
 
     async fn take<H: Host>(
         host: &H,
-        command: &'static str,
+        taking: Taking,
         order: &Order,
         at: &Location,
         checkpoint_to: Option<&Path>,
     ) -> Result<Self, SessionError> {
-        let clock = host.clock();
-        let hold = hold(host, command, order, at, &clock).await?;
+        let (clock, command) = (host.clock(), taking.command);
+        let hold = hold(host, taking, order, at, &clock).await?;
+        let roster = host.roster(&hold).filter(|_| taking.shares.is_some());
         let store = host.store(at, &hold, Arc::clone(&clock)).await?;
         let reader = host.reader(at).await?;
         let operator = &**host.operator();
@@ -104,7 +121,12 @@ impl OpenJournal {
             |anchor| anchors.begin(anchor, journal.clone(), (Arc::clone(host.operator()), host.stops().clone()));
         let anchoring = host.anchor().map(begin);
         let (at, hold) = (at.clone(), Box::new(hold));
-        let open = Self { journal, reader, clock, at, sink, anchors, memory, _anchoring: anchoring, _hold: hold };
+        let open =
+            Self { journal, reader, clock, at, sink, anchors, memory, roster, _anchoring: anchoring, _hold: hold };
+        if taking.shares.is_some() {
+            // Whoever has the journal alone keeps house.
+            return Ok(open);
+        }
         let opened = housekeeping(host.new_id(), command, order);
         open.keep_house(operator, opened, accepted).await?;
         Ok(open)
@@ -274,7 +296,7 @@ const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
 /// Takes the journal, after a short wait where another session holds it.
 async fn hold<H: Host>(
     host: &H,
-    command: &str,
+    taking: Taking,
     order: &Order,
     at: &Location,
     clock: &Arc<dyn Clock>,
@@ -282,12 +304,16 @@ async fn hold<H: Host>(
     let until = tokio::time::Instant::now() + LOCK_PATIENCE;
     loop {
         let holder = Holder {
-            command: command.to_owned(),
+            command: taking.command.to_owned(),
             pid: order.who.pid,
             host: order.who.host.clone(),
             since: time_text(clock.now()),
         };
-        match host.hold(at, &holder).await {
+        let taken = match taking.shares {
+            Some(lasts) => host.join(at, &holder, lasts).await,
+            None => host.hold(at, &holder).await,
+        };
+        match taken {
             Err(JournalError::Locked { .. }) if tokio::time::Instant::now() < until => {}
             taken => return taken,
         }

@@ -333,6 +333,15 @@ pub struct ResumeOrder {
     pub run: Option<String>,
 }
 
+/// To share a run with other runners.
+#[derive(Debug, Clone, Default)]
+pub struct WorkOrder {
+    /// What every session is given.
+    pub order: Order,
+    /// The run: its id, a unique prefix of it, or `latest`.
+    pub run: String,
+}
+
 /// To give up a run.
 #[derive(Debug, Clone, Default)]
 pub struct AbandonOrder {

@@ -248,6 +248,12 @@ pub enum Refusal {
         /// Whether it had been started.
         started: bool,
     },
+    /// The run is a rehearsal in a world of its own.
+    #[error("run {run} is a rehearsal in a world of its own, which only one session can change at a time")]
+    NotShared {
+        /// The run.
+        run: RunId,
+    },
     /// The run that is to be abandoned has ended.
     #[error("run {run} {}", if *.finished { "is finished: nothing is left to abandon" } else { "has already been abandoned" })]
     NothingToAbandon {

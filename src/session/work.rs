@@ -85,6 +85,7 @@ impl<H: Host> Session<'_, H> {
             run_no: record.run_no,
             resumed: self.resumed,
             is_given_up: self.because.is_some(),
+            runner: self.runner.clone(),
             in_flight: Arc::new(Semaphore::new(settings.concurrency as usize)),
             settings,
             control: Arc::clone(&control),

@@ -29,6 +29,7 @@ fn main() -> std::process::ExitCode {
         postgres::program::addresses::LIST,
         postgres::program::ending::LIST,
         postgres::program::reading::LIST,
+        postgres::program::sharing::LIST,
         postgres::program::working::LIST,
         postgres::objects::LIST,
         postgres::projections::LIST,

@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Show the plan; send only read requests
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Begin the run, then delete it together with other machines (keybatch work); the journal must be in PostgreSQL
+    #[arg(long, conflicts_with_all = ["dry_run", "canary", "resume", "sandbox"])]
+    pub(super) share: bool,
     #[command(flatten)]
     pub(super) selection: SelectionOptions,
     #[command(flatten)]

@@ -13,8 +13,9 @@ use super::metrics::Metrics;
 use super::options::refuse_secret;
 use super::plan::Making;
 use super::terminal::Verb;
-use super::{Context, faults, network};
-use crate::session::order::RunOrder;
+use super::{Context, faults, network, work};
+use crate::session::order::{Order, RunOrder, WorkOrder};
+use crate::session::summary::StopWord;
 use crate::session::{self, Ending, Input, Selection, SessionError, refuse_used};
 
 pub(super) use args::Args;
@@ -27,6 +28,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     refuse_secret("--because", args.rollback.because.as_deref())?;
     args.options.check()?;
     args.again.check()?;
+    if args.share {
+        work::refuse_a_file(context)?;
+    }
     args.options.make_absolute();
     let opened = args.manifest.as_deref().map(open_manifest_or_plan).transpose()?;
     let is_plan = opened.as_ref().is_some_and(|(_, is_plan)| *is_plan);
@@ -84,6 +88,8 @@ async fn carry_out(
     context: &Context,
 ) -> Result<Ending, CliError> {
     let machine = Machine::new(context, &args.options, Verb::Run, args.subject.sandbox.clone())?.shown_by(metrics);
+    // A session that shares a run only begins it; it deletes in another one, like each of the other machines.
+    let order = &if args.share { begun_only(order) } else { order.clone() };
     let ended = match (selection, input) {
         (Some(selection), input) => {
             if !context.journal.may_exist() {
@@ -96,13 +102,30 @@ async fn carry_out(
             let approvals = args.approvals(&order.order.policy, context)?;
             let mut plan = args.order_of_plan(context, approvals);
             plan.order.policy = order.order.policy.clone();
+            plan.order.max_deletes = order.order.max_deletes;
             session::run_plan(&machine, &plan, input).await
         }
         (None, input) => {
             session::run(&machine, order, Box::new(input.unwrap_or_else(|| Box::new(std::io::empty())))).await
         }
     };
-    ended.map_err(|error| with_report(error, context))
+    let ended = ended.map_err(|error| with_report(error, context))?;
+    let Ending::Summed(summary) = &ended;
+    match (&summary.run, summary.stopped_by) {
+        (Some(run), Some(StopWord::MaxDeletes)) if args.share => {
+            context.ui.talk(format!("on other machines: {}", context.ui.suggested(["work", run])));
+            let order = Order { max_deletes: args.options.max_deletes, ..order.order.clone() };
+            Ok(session::work_on(&machine, &WorkOrder { order, run: run.clone() }).await?)
+        }
+        _ => Ok(ended),
+    }
+}
+
+/// The order of a session that stops before its first deletion.
+fn begun_only(order: &RunOrder) -> RunOrder {
+    let mut order = order.clone();
+    order.order.max_deletes = Some(0);
+    order
 }
 
 /// The error with the report on a manifest's faults, if it has any.

@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 pub(crate) mod ending;
 pub(crate) mod reading;
+pub(crate) mod sharing;
 pub(crate) mod working;
 
 use super::server::{ADMIN, Database};
