@@ -7,6 +7,8 @@ BEGIN
         GRANT SELECT ON ALL TABLES IN SCHEMA keybatch TO keybatch_runner;
         GRANT EXECUTE ON FUNCTION keybatch.take_hold, keybatch.renew_hold, keybatch.end_hold, keybatch.append, keybatch.find_out
             TO keybatch_runner;
+        GRANT EXECUTE ON FUNCTION keybatch.join, keybatch.lock_head, keybatch.claim, keybatch.reserve, keybatch.may_finish
+            TO keybatch_runner;
         GRANT EXECUTE ON FUNCTION keybatch.members, keybatch.object, keybatch.storable, keybatch.whole, keybatch.string
             TO keybatch_runner;
         GRANT USAGE ON TYPE keybatch.members TO keybatch_runner;

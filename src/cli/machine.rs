@@ -17,7 +17,7 @@ use super::{CliError, Code, Context, Exit, Sent, Ui, control, scratch, shown, si
 use crate::domain::{Clock, RunId, SystemClock};
 use crate::journal::open::{Hold, Store, Told, log_in_use};
 use crate::journal::stage::Stage;
-use crate::journal::{Holder, Journal, JournalError, Location, OnUnrecorded, Reader, WriterOptions, open};
+use crate::journal::{Holder, Journal, JournalError, Location, OnUnrecorded, Reader, Roster, WriterOptions, open};
 use crate::lightsail::aws::AwsLightsail;
 use crate::record::Draft;
 use crate::record::event::Previous;
@@ -74,9 +74,11 @@ impl<'a> Machine<'a> {
 /// Says who holds the journal, and how long that is looked at.
 pub(super) fn tells_who_holds(ui: &Ui) -> impl Fn(Option<&Holder>) {
     move |other| {
+        // How long the leases of a runner last depends on its run.
+        let most = if other.is_some_and(|other| other.command == "work") { "until its leases lapse" } else { "20 s" };
         let other = other.map_or_else(|| "another session".to_owned(), ToString::to_string);
         ui.ask(&format!("the journal is held by {}", shown(&other)));
-        ui.ask("  waiting to see whether that session is alive: 20 s at the most");
+        ui.ask(&format!("  waiting to see whether that session is alive: {most} at the most"));
     }
 }
 
@@ -124,6 +126,14 @@ impl Host for Machine<'_> {
 
     async fn hold(&self, at: &Location, holder: &Holder) -> Result<Hold, JournalError> {
         open::hold(&self.patient(at), holder, tells_who_holds(&self.context.ui)).await
+    }
+
+    async fn join(&self, at: &Location, holder: &Holder, lasts: Duration) -> Result<Hold, JournalError> {
+        open::join(&self.patient(at), holder, lasts, tells_who_holds(&self.context.ui)).await
+    }
+
+    fn roster(&self, hold: &Hold) -> Option<Arc<dyn Roster>> {
+        open::roster(hold)
     }
 
     async fn store(&self, at: &Location, hold: &Hold, clock: Arc<dyn Clock>) -> Result<Store, JournalError> {

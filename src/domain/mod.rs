@@ -26,7 +26,7 @@ pub use json::is_plain_object;
 pub use key_pair::{DEFAULT_KEY_PAIR, Identity, KeyPair, Known, Observation, created_at_text};
 pub use operation::{Operation, Shown};
 pub use outcome::{Evidence, Outcome, OutcomeCounts};
-pub use rate_cap::{CAP_PER_S, RateCap, RateParseError};
+pub use rate_cap::{CAP_PER_S, RateCap, RateParseError, is_same_rate};
 pub use raw_body::{RAW_BODY_LIMIT_BYTES, RawBody, sha256};
 pub use reply::Reply;
 pub use retriable::{OF, ONLY, Retriable};

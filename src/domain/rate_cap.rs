@@ -6,6 +6,12 @@ use std::str::FromStr;
 /// The caps that are understood: one per hour to one per microsecond, beyond which no timer is precise enough.
 pub const CAP_PER_S: (f64, f64) = (1.0 / 3600.0, 1e6);
 
+/// Whether rates are the same one, but for rounding.
+#[must_use]
+pub fn is_same_rate(one: f64, other: f64) -> bool {
+    (one / other - 1.0).abs() < 1e-9
+}
+
 /// What the operator, or a policy, allows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum RateCap {

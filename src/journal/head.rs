@@ -117,6 +117,16 @@ impl Head {
         TreeHead { size: self.tree.size(), root: self.root }
     }
 
+    /// The head after others put entries with these leaves behind it, the last of them at that time. What this session knows of itself
+    /// stays.
+    #[must_use]
+    pub fn followed_by(&self, leaves: &[Hash], last_at: Option<Timestamp>, checkpoint: Option<LastCheckpoint>) -> Self {
+        let mut tree = self.tree.clone();
+        leaves.iter().for_each(|leaf| tree.push(*leaf));
+        let (root, at) = (tree.root(), last_at.map_or(self.at, |at| at.max(self.at)));
+        Self { tree, root, at, session: self.session, checkpoint, since: self.since }
+    }
+
     /// Numbers, stamps and seals `drafts`, after a checkpoint if `cadence` says that one is due. `now` is the store's clock; time
     /// never goes back from one entry to the next.
     ///

@@ -10,12 +10,14 @@
 //! the first error nothing more is written, and every later call gets that error. This room does not know the network.
 
 pub mod changes;
+mod commands;
 pub mod copy;
 mod error;
 mod forgetful;
 mod head;
 pub mod heads;
 mod holder;
+mod late;
 mod location;
 mod lock;
 mod meter;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::JournalError;
 use super::head::{Appended, Cadence, Head};
@@ -11,6 +12,7 @@ use super::location::Location;
 use super::lock::Lock;
 use super::postgres::{self, PostgresReader, PostgresSnapshot, PostgresStore};
 use super::reader::Reader;
+use super::roster::Roster;
 use super::snapshot::Snapshot;
 use super::sqlite::stage::SqliteStage;
 use super::sqlite::{self, SqliteReader, SqliteStore, SqliteTableFile};
@@ -61,7 +63,7 @@ impl fmt::Debug for Store {
 pub enum Hold {
     /// A lock on a file of its own.
     File(Lock),
-    /// A lease.
+    /// A lease, or those of a runner.
     Server(postgres::Hold),
 }
 
@@ -72,11 +74,7 @@ pub enum Hold {
 /// [`JournalError::Locked`] if another session has it.
 pub async fn hold(at: &Location, holder: &Holder, waits: impl Fn(Option<&Holder>)) -> Result<Hold, JournalError> {
     if let Some(address) = at.address() {
-        let directory = at.directory();
-        std::fs::create_dir_all(directory).map_err(|error| JournalError::Unusable {
-            path: directory.to_owned(),
-            reason: format!("what a session keeps on this machine cannot be kept there: {error}"),
-        })?;
+        make_directory(at)?;
         return postgres::Hold::take_telling(address, holder, waits).await.map(Hold::Server);
     }
     let mut lock = Lock::take(at.beside())?;
@@ -84,7 +82,44 @@ pub async fn hold(at: &Location, holder: &Holder, waits: impl Fn(Option<&Holder>
     Ok(Hold::File(lock))
 }
 
-/// Whether a session has the journal at this moment; `None` if that cannot be determined.
+/// Joins the runners that share a run of the journal, with leases that last so long. A session that has the journal for itself and has
+/// fallen silent is waited for as in [`hold`].
+///
+/// # Errors
+/// [`JournalError::Locked`] if a session has it for itself; [`JournalError::Unusable`] of a file, which nobody shares.
+pub async fn join(
+    at: &Location,
+    holder: &Holder,
+    lasts: Duration,
+    waits: impl Fn(Option<&Holder>),
+) -> Result<Hold, JournalError> {
+    let Some(address) = at.address() else {
+        let reason = "several runners share only a journal in PostgreSQL".into();
+        return Err(JournalError::Unusable { path: at.beside().to_owned(), reason });
+    };
+    make_directory(at)?;
+    postgres::Hold::join_telling(address, holder, lasts, waits).await.map(Hold::Server)
+}
+
+/// What the runners share, for one that joined them.
+#[must_use]
+pub fn roster(hold: &Hold) -> Option<Arc<dyn Roster>> {
+    match hold {
+        Hold::File(_) => None,
+        Hold::Server(hold) => hold.roster(),
+    }
+}
+
+/// Where a session of a server's keeps what it has on this machine.
+fn make_directory(at: &Location) -> Result<(), JournalError> {
+    let directory = at.directory();
+    std::fs::create_dir_all(directory).map_err(|error| JournalError::Unusable {
+        path: directory.to_owned(),
+        reason: format!("what a session keeps on this machine cannot be kept there: {error}"),
+    })
+}
+
+/// Whether a session has the journal at this moment, alone or with others; `None` if that cannot be determined.
 pub async fn is_held(at: &Location) -> Option<bool> {
     match at.address() {
         Some(address) => postgres::is_held(address).await,
@@ -100,7 +135,7 @@ pub async fn is_held(at: &Location) -> Option<bool> {
 pub async fn held_store(at: &Location, hold: &Hold, clock: Arc<dyn Clock>, told: Told) -> Result<Store, JournalError> {
     match (hold, at.address()) {
         (Hold::Server(hold), Some(address)) => {
-            let store = PostgresStore::open(address, hold.epoch(), clock).await?;
+            let store = PostgresStore::open_with(address, hold, clock).await?;
             Ok(Store::Server(Box::new(store.telling(told.on_absence)), told.on_unrecorded))
         }
         _ => store(at.beside(), clock).await,

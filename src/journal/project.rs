@@ -12,7 +12,7 @@ use crate::record::Entry;
 use crate::record::event::{CheckpointMade, Event, ManifestIngested, SessionOpened};
 
 /// Projects entries, one after the other. It keeps what must be known of earlier entries for that.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Projector {
     /// The run of each session, by the session's number.
     sessions: HashMap<u64, Option<u64>>,
@@ -111,6 +111,7 @@ impl Projector {
                     None => milestone(Some(run), entry, changes),
                 }
             }
+            Event::AnswerLate(_) => changes.row_entries.push(NewRowEntry { run, row: row()?, seq }),
             Event::OperationPolled(polled) => {
                 reads(run, polled.requests, polled.throttled, changes);
                 changes.row_entries.push(NewRowEntry { run, row: row()?, seq });
@@ -198,6 +199,7 @@ impl KnownRun {
         let seq = entry.seq;
         match &entry.event {
             Event::SessionOpened(_) | Event::SessionClosed(_) | Event::OverrideUsed(_) | Event::ControlUsed(_) => {}
+            Event::LeaseEnded(_) => {}
             Event::PlanApproved(_) | Event::PlanSigned(_) | Event::Reconciled(_) | Event::CheckpointAnchored(_) => {}
             Event::ManifestIngested(ingested) => manifest(run, seq, ingested, changes),
             Event::PlanSealed(sealed) => {

@@ -9,20 +9,15 @@ use jiff::SignedDuration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::commands::{Ack, Command, Group, refuse};
 use super::head::{Appended, Cadence, Stamp, TreeHead, checkpoint_draft};
+use super::late::{answers, record, refuse_all};
 use super::meter::Meter;
 use super::{EntryStore, JournalError, OnUnrecorded};
 use crate::record::Draft;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::{Event, JournalCreated, Previous};
 use crate::record::plan::ACTION;
-
-/// How many entries one transaction takes at most: one full chunk of the largest statement. More would only make
-/// the first of them wait longer.
-const MAX_BATCH: usize = 256;
-
-/// Where the last transaction answered so many requests, or more, several rows are at work at once.
-const CROWD: usize = 8;
 
 /// How long a transaction waits for others to join it where there was a crowd a moment ago, and fewer than half of it are here. A
 /// commit costs as much for one row as for many; without this, every other one is for one or two rows, because the first answer
@@ -72,15 +67,6 @@ pub struct Journal {
     queue: mpsc::Sender<Command>,
     id: Arc<str>,
     meter: Arc<Meter>,
-}
-
-type Ack<T> = oneshot::Sender<Result<T, JournalError>>;
-
-#[derive(Debug)]
-enum Command {
-    Append { drafts: Vec<Draft>, ack: Ack<Vec<Stamp>> },
-    Checkpoint { ack: Ack<Checkpoint> },
-    Close { ack: Ack<Checkpoint> },
 }
 
 impl Journal {
@@ -230,35 +216,6 @@ struct Writer<S> {
     unrecorded: Option<OnUnrecorded>,
 }
 
-/// What goes into one transaction.
-struct Group {
-    drafts: Vec<Draft>,
-    /// For how many of the drafts each waits.
-    acks: Vec<(usize, Ack<Vec<Stamp>>)>,
-    /// What came behind them, and is for afterwards.
-    other: Option<Command>,
-}
-
-impl Group {
-    /// Takes what is queued.
-    fn take(&mut self, commands: &mut mpsc::Receiver<Command>) {
-        while self.drafts.len() < MAX_BATCH && self.other.is_none() {
-            match commands.try_recv() {
-                Ok(Command::Append { drafts, ack }) => {
-                    self.acks.push((drafts.len(), ack));
-                    self.drafts.extend(drafts);
-                }
-                Ok(command) => self.other = Some(command),
-                Err(_) => break,
-            }
-        }
-    }
-
-    fn is_small(&self, crowd: usize) -> bool {
-        self.other.is_none() && crowd >= CROWD && self.acks.len() < crowd / 2
-    }
-}
-
 impl<S: EntryStore> Writer<S> {
     async fn work(mut self, mut commands: mpsc::Receiver<Command>) {
         while let Some(command) = commands.recv().await {
@@ -271,8 +228,9 @@ impl<S: EntryStore> Writer<S> {
                 }
             };
             if let Err(error) = ended {
-                self.store = None;
-                return refuse_all(&error, commands, self.unrecorded).await;
+                // One that was fenced off may still take late answers.
+                let store = self.store.take().filter(|_| matches!(error, JournalError::FencedOff { .. }));
+                return refuse_all(&error, commands, self.unrecorded, store).await;
             }
         }
         if let Some(store) = self.store.take()
@@ -299,13 +257,16 @@ impl<S: EntryStore> Writer<S> {
         self.crowd = acks.len();
         let held = self.unrecorded.as_ref().map(|_| answers(&drafts)).unwrap_or_default();
         let result = self.commit(drafts, Some(CADENCE)).await.map(|appended| appended.stamps);
+        if let (Err(error), Some(tell)) = (&result, &self.unrecorded) {
+            // Before anybody learns of it, and ends the process.
+            tell(&record(self.store.as_mut(), error, held).await);
+        }
         let mut stamps = result.clone().unwrap_or_default().into_iter();
         for (count, ack) in acks {
             let own = result.as_ref().map(|_| stamps.by_ref().take(count).collect()).map_err(Clone::clone);
             let _ = ack.send(own);
         }
         if let Err(error) = result {
-            self.unrecorded.iter().for_each(|tell| tell(&held));
             other.into_iter().for_each(|command| refuse(command, &error));
             return Err(error);
         }
@@ -371,28 +332,4 @@ fn answer<T>(ack: Ack<T>, result: Result<T, JournalError>) -> Result<(), Journal
     let ended = result.as_ref().map(|_| ()).map_err(Clone::clone);
     let _ = ack.send(result);
     ended
-}
-
-/// After the first error, every caller gets that error, until the last handle is gone.
-async fn refuse_all(error: &JournalError, mut commands: mpsc::Receiver<Command>, unrecorded: Option<OnUnrecorded>) {
-    while let Some(command) = commands.recv().await {
-        if let (Command::Append { drafts, .. }, Some(tell)) = (&command, &unrecorded) {
-            tell(&answers(drafts));
-        }
-        refuse(command, error);
-    }
-}
-
-/// Those of the drafts that hold what the service said: nobody else knows it.
-fn answers(drafts: &[Draft]) -> Vec<Draft> {
-    let is_answer =
-        |event: &Event| matches!(event, Event::AttemptFinished(_) | Event::OperationPolled(_) | Event::Observed(_));
-    drafts.iter().filter(|draft| is_answer(&draft.event)).cloned().collect()
-}
-
-fn refuse(command: Command, error: &JournalError) {
-    match command {
-        Command::Append { ack, .. } => drop(ack.send(Err(error.clone()))),
-        Command::Checkpoint { ack } | Command::Close { ack } => drop(ack.send(Err(error.clone()))),
-    }
 }

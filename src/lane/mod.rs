@@ -5,12 +5,15 @@
 //!                ▲          │ rate
 //!                └─ answer ─► RateRule ──► rate_changed
 //! ```
+//!
+//! Runners that share a run share its rates: [`sharing`] asks the journal when their requests may leave.
 
 mod backoff;
 pub mod pace;
 pub mod rate;
 mod requests;
 mod seen;
+pub mod sharing;
 pub mod sightings;
 
 pub use backoff::backoff_ceiling;

@@ -6,9 +6,13 @@
 //!
 //! A change of the rate is a fresh limiter, charged so that the request that left last still counts. Targets do not
 //! know of each other: each has a pacer of its own.
+//!
+//! Where several runners [share](Pacer::share) the rate of a target, requests leave in the slots that each of them is granted.
 
 mod limiter;
 mod recent;
+mod share;
+mod slots;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +23,8 @@ use tokio::time::Instant;
 
 use limiter::{Limiter, period};
 use recent::Recent;
+pub use share::Wanted;
+use slots::Common;
 
 use super::rate::{Learned, RateCap, RateChange, RateRule};
 
@@ -58,6 +64,10 @@ struct State {
     /// When the last request was scheduled; `None` before the first.
     last: Option<Duration>,
     recent: Recent,
+    /// How many requests wait for a permit.
+    waiting: usize,
+    /// What it holds of a rate that it shares.
+    common: Option<Common>,
 }
 
 /// The permit to send one request now; it is returned with the answer. It may be dropped if no answer came.
@@ -65,6 +75,12 @@ struct State {
 #[must_use = "the answer is reported together with it"]
 pub struct Permit {
     left: Duration,
+}
+
+impl AsRef<Self> for Pacer {
+    fn as_ref(&self) -> &Self {
+        self
+    }
 }
 
 /// A request on its way from its permit to its departure.
@@ -81,6 +97,15 @@ impl Drop for Departing<'_> {
     }
 }
 
+/// A request that waits for its permit.
+struct Waiting<'a>(&'a Pacer);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
+    }
+}
+
 impl Pacer {
     /// A pacer under `cap` that starts from what an earlier session [`learned`](Self::learned), in requests per second.
     pub fn new(cap: RateCap, learned: Option<Learned>) -> Self {
@@ -89,7 +114,7 @@ impl Pacer {
         Self {
             origin: Instant::now(),
             limiter: ArcSwapOption::new(limiter),
-            state: Mutex::new(State { rule, last: None, recent: Recent::default() }),
+            state: Mutex::new(State { rule, last: None, recent: Recent::default(), waiting: 0, common: None }),
             turn: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
             departing: Mutex::new(0),
@@ -127,7 +152,10 @@ impl Pacer {
             clippy::cast_sign_loss,
             reason = "a rate is positive, and casts saturate"
         )]
-        self.rate().map_or(usize::MAX, |rate| ((rate * MOMENT.as_secs_f64()) as usize).max(1))
+        let share = |rate: f64| ((rate * MOMENT.as_secs_f64()) as usize).max(1);
+        let Some(rate) = self.rate() else { return usize::MAX };
+        // Others who share the rate wait for the same database.
+        self.state().common.as_ref().map_or_else(|| share(rate), |common| common.most(rate, MOMENT))
     }
 
     fn departing(&self) -> MutexGuard<'_, usize> {
@@ -146,17 +174,32 @@ impl Pacer {
             self.state().recent.add(left);
             return Permit { left };
         }
+        let _waiting = self.wait();
         let _turn = self.turn.lock().await;
         loop {
             match self.leave() {
                 Ok(permit) => return permit,
-                Err(due) => tokio::select! {
+                Err(Some(due)) => tokio::select! {
                     biased;
                     () = tokio::time::sleep_until(self.origin + due) => {}
                     () = self.changed.notified() => {}
                 },
+                Err(None) => self.changed.notified().await,
             }
         }
+    }
+
+    fn wait(&self) -> Waiting<'_> {
+        let now = self.origin.elapsed();
+        let mut state = self.state();
+        state.waiting += 1;
+        let is_first = state.waiting == 1;
+        if let Some(common) = state.common.as_mut().filter(|_| is_first)
+            && common.held(now) == 0
+        {
+            common.wake.notify_one();
+        }
+        Waiting(self)
     }
 
     /// Takes note of the answer to the request that left with `permit`: throttled, or else admitted. A request that
@@ -164,6 +207,8 @@ impl Pacer {
     pub fn report(&self, permit: Permit, throttled: bool) -> Option<RateChange> {
         let mut state = self.state();
         let now = self.origin.elapsed();
+        let others = state.common.as_mut().map_or(0, |common| common.passed(now));
+        state.rule.others_admitted(others);
         let change = state.rule.on_answer(permit.left, now, throttled)?;
         let limiter = change.to.map(|rate| {
             // So that the next may leave when the pause is over, which is never shorter than one period.
@@ -178,6 +223,13 @@ impl Pacer {
             limiter.leave_at(last).ok();
             Arc::new(limiter)
         });
+        if let Some(common) = state.common.as_mut() {
+            common.cut = change.to.filter(|_| throttled);
+            if throttled {
+                common.fall(now, now + change.pause);
+                common.wake.notify_one();
+            }
+        }
         self.limiter.store(limiter);
         self.changed.notify_one();
         Some(change)
@@ -193,7 +245,13 @@ impl Pacer {
             state.last = Some(last);
             let limiter = Limiter::new(rate, last);
             limiter.leave_at(last).ok();
-            self.limiter.store(Some(Arc::new(limiter)));
+            let before = self.limiter.swap(Some(Arc::new(limiter)));
+            if let Some(common) = state.common.as_mut()
+                && before.is_none_or(|before| rate < before.rate)
+            {
+                common.fall(now, now);
+                common.wake.notify_one();
+            }
         }
         drop(state);
         self.changed.notify_one();
@@ -221,16 +279,31 @@ impl Pacer {
         self.state().rule.learned()
     }
 
-    /// Leaves now, or says when to ask again.
-    fn leave(&self) -> Result<Permit, Duration> {
-        let mut state = self.state();
+    /// Leaves now, or says when to ask again, if that is known.
+    fn leave(&self) -> Result<Permit, Option<Duration>> {
+        let mut guard = self.state();
+        let state = &mut *guard;
         let now = self.origin.elapsed();
-        if let Some(limiter) = self.limiter.load().as_deref() {
+        let limiter = self.limiter.load();
+        if let Some((common, limiter)) = state.common.as_mut().zip(limiter.as_deref()) {
+            common.due(now)?;
+            // Slots are spaced for the common rate. A person may hold this runner to a lower one.
+            if common.per_s.is_some_and(|all| limiter.rate < all) {
+                limiter.leave_at(now).map_err(Some)?;
+            }
+            common.take();
+            if state.waiting > 1 && common.held(now) == 0 && common.most(limiter.rate, MOMENT) > 1 {
+                // Used up before it was asked again. Slower slots are so far apart that the next question is in time, and then whoever
+                // used one would always ask first.
+                common.wake.notify_one();
+            }
+            state.last = Some(now);
+        } else if let Some(limiter) = limiter.as_deref() {
             let behind = now.saturating_sub(CATCH_UP);
             let scheduled = match limiter.leave_at(behind) {
                 Ok(()) => behind,
-                Err(due) if due <= now => limiter.leave_at(due).map(|()| due)?,
-                Err(due) => return Err(due),
+                Err(due) if due <= now => limiter.leave_at(due).map(|()| due).map_err(Some)?,
+                Err(due) => return Err(Some(due)),
             };
             state.last = Some(scheduled);
         }

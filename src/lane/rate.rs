@@ -1,8 +1,8 @@
 //! The rate rule: how many requests per second a target is asked to bear, learned from its answers.
 //!
-//! Pure: no clock, no I/O, no async. Time comes in as a `Duration` since an origin of the caller's choice. It
-//! promises that the cap is never exceeded, that a rate which is not used is not raised, and that one congestion
-//! event lowers the rate once. It does not know who sends, or how; [`pace`](super::pace) does.
+//! Pure: no clock, no I/O, no async. Time is a `Duration` since an origin of the caller's choice. It promises that the cap is
+//! never exceeded, that a rate which is not used is not raised, and that one congestion event lowers the rate once. Who
+//! sends, and how, is the business of [`pace`](super::pace); how several runners keep to one rate, that of `adopt`.
 //!
 //! The service is taken for a token bucket of unknown size and unknown refill rate (the *limit*). A throttle shows
 //! an empty bucket, so between two throttles as many requests were admitted as tokens flowed in, give or take one:
@@ -15,6 +15,7 @@
 //! - The plateau is as long as the measurement is good, and short for some minutes after the limit fell: what fell
 //!   is expected to come back, and only asking finds out.
 
+mod adopt;
 mod change;
 mod hold;
 
@@ -94,7 +95,6 @@ const STEADY: Duration = Duration::from_secs(5);
 /// If such a rate is throttled after `n` requests, they drained a bucket of about this size, so that the rate is too
 /// high by this part of `n`.
 const BUCKET: f64 = 10.0;
-
 /// How many throttles are kept as ends of measurements: more would reach back to another time of the day.
 const EVENTS: usize = 8;
 /// Smaller rises than 0.2 % are not worth a new limiter.

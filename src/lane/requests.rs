@@ -153,6 +153,12 @@ impl<L> Lane<L> {
     }
 }
 
+impl<L> AsRef<Pacer> for Lane<L> {
+    fn as_ref(&self) -> &Pacer {
+        &self.pacer
+    }
+}
+
 /// Waits for a random part of the level's waiting period (full jitter), so that rows that failed together do not come
 /// back together.
 pub(crate) async fn pause(level: u32) {

@@ -195,6 +195,7 @@ fn parse_event(kind: &str, body: &str) -> Result<Event, serde_json::Error> {
         "attempt_started" => Event::AttemptStarted(from_str(body)?),
         "attempt_finished" => Event::AttemptFinished(from_str(body)?),
         "row_settled" => Event::RowSettled(from_str(body)?),
+        "answer_late" => Event::AnswerLate(from_str(body)?),
         "observed" => Event::Observed(from_str(body)?),
         "operation_polled" => Event::OperationPolled(from_str(body)?),
         _ => return from_str(body),

@@ -20,6 +20,7 @@ mod today;
 
 use crate::domain::{Evidence, Outcome, sha256};
 use crate::record::event::{Event, RowResolved, RunStarted, RunStopped, SessionOpened, TargetStopped};
+use crate::record::lease::{LeaseEnd, LeaseEnded};
 use crate::record::{Entry, StopReason, TargetStopReason};
 
 pub(super) use answer::{Answer, finished};
@@ -38,6 +39,11 @@ pub(super) fn of(entry: &Entry) -> Result<Claimed, String> {
         Event::AttemptFinished(one) => {
             finished(&Answer::whole(&one.exchange, one.shown.parts(), one.failure.parts()), one.class)
         }
+        Event::AnswerLate(one) => {
+            finished(&Answer::whole(&one.exchange, one.shown.parts(), one.failure.parts()), one.class)
+        }
+        Event::LeaseTaken(taken) if taken.lasts_ms == 0 => Err("it takes rows for no time".into()),
+        Event::LeaseEnded(ended) => left(ended).map(|()| Claimed::default()),
         Event::OperationPolled(polled) => answer::polled(polled),
         Event::Observed(seen) => observed::observed(seen, entry.row.is_some()),
         Event::SessionOpened(opened) => session(opened).map(|()| Claimed::default()),
@@ -96,12 +102,31 @@ fn confirmed(started: &RunStarted) -> Result<(), String> {
     if known { Ok(()) } else { Err(format!("{:?} is not a way to confirm a plan", started.confirmed_by)) }
 }
 
+/// Why leases ended: a runner that left says what stopped it; of one that lost them, nobody knows more.
+fn left(ended: &LeaseEnded) -> Result<(), String> {
+    if ended.why == LeaseEnd::Lapsed {
+        let says_more = ended.stopped.is_some() || ended.detail.is_some() || !ended.targets.is_empty();
+        return if says_more { Err("it says what stopped a runner that did not say so itself".into()) } else { Ok(()) };
+    }
+    known_targets(&ended.targets)?;
+    match &ended.stopped {
+        Some(StopReason::Other(word)) => Err(format!("{word:?} is not a reason to stop a run")),
+        Some(why) if why.closes() => Err(format!("no runner leaves because its run is {why}")),
+        _ => Ok(()),
+    }
+}
+
+fn known_targets(stopped: &[TargetStopped]) -> Result<(), String> {
+    let unknown = |target: &&TargetStopped| matches!(target.why, TargetStopReason::Other(_));
+    match stopped.iter().find(unknown) {
+        Some(target) => Err(format!("{:?} is not a reason to stop a target", target.why.as_str())),
+        None => Ok(()),
+    }
+}
+
 fn reason(stopped: &RunStopped) -> Result<(), String> {
     let why = &stopped.why;
-    let unknown = |target: &TargetStopped| matches!(target.why, TargetStopReason::Other(_));
-    if let Some(target) = stopped.targets.iter().find(|target| unknown(target)) {
-        return Err(format!("{:?} is not a reason to stop a target", target.why.as_str()));
-    }
+    known_targets(&stopped.targets)?;
     if why.closes() && !stopped.targets.is_empty() {
         return Err(format!("no target stops in a run that is {why}"));
     }

@@ -1,6 +1,6 @@
 //! What may happen in a journal and in a run, in which order. Rows are judged by [`legal`](super::legal).
 //!
-//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 12 bytes for each row, and more
+//! A crash may cut a journal anywhere: whatever is legal is legal at every length. Holds 14 bytes for each row, and more
 //! only for those that are on their way (between their first attempt or reading and their outcome) or ended in doubt or as gone,
 //! and where intents do not follow one another.
 
@@ -14,12 +14,15 @@ mod lifted;
 mod lone;
 mod of_run;
 mod open_row;
+mod opening;
 mod ours;
 mod reading;
 mod reconciled;
 mod retry;
 mod rows;
 mod run;
+mod runners;
+mod session;
 mod trouble;
 
 use std::collections::{HashMap, HashSet};
@@ -28,22 +31,22 @@ use jiff::Timestamp;
 
 use super::claims::{Claimed, Shows, hash, name_of};
 use super::legal::RowEvent;
-use crate::domain::{AttemptTime, Class, Evidence, RunId};
+use crate::domain::{Evidence, RunId};
 use crate::record::Entry;
-use crate::record::event::{Event, OverrideUsed, SessionOpened, Source};
+use crate::record::event::{Event, OverrideUsed, SessionClosed, Source};
 use anchored::Anchored;
 pub(super) use approvals::Approvals;
-use canary::{CanaryOf, SETTLED};
-use controlled::ControlledBy;
+use canary::SETTLED;
 use doubtful::Doubtful;
 use grounds::rests;
-use lifted::Lifted;
 pub(super) use lone::Lone;
 use open_row::{OpenRow, looks_for_operations};
 use reading::{is_about, read};
-use retry::{Past, Retry};
-use rows::{Fate, RowOf, Rows, Stretch, intent_of};
-use run::{ABANDONED, Bound, CLOSED, Run, Session, target_hash};
+use retry::Past;
+use rows::{Fate, RowOf, Rows, Stretch, intent_of, name_of_row};
+use run::{Run, target_hash};
+use runners::Runners;
+use session::Session;
 pub(super) use trouble::{Trouble, is_newer};
 
 /// All that must be known of the entries so far to judge the next one.
@@ -67,8 +70,9 @@ pub(super) struct History {
     size: u64,
     /// When the last of them was written: time never goes back from one entry to the next, whatever the clock does.
     last_at: Option<Timestamp>,
-    /// The session that was opened last, until it is closed: one process at a time has the journal.
+    /// The session that was opened last, if it has the journal for itself, until it is closed or a runner is opened.
     holder: Option<u64>,
+    runners: Runners,
     /// Hashes of the ids of all sessions and runs.
     ids: HashSet<u64>,
     /// Those of the manifests of finished runs, each with its place.
@@ -138,9 +142,15 @@ impl History {
         if let Event::SessionOpened(opened) = &entry.event {
             return self.open(session_no, entry, opened, seq);
         }
-        let session = self.sessions.get_mut(&session_no).ok_or("its session was never opened")?;
+        let session = self.sessions.get(&session_no).ok_or("its session was never opened")?;
         if entry.run.is_some() && entry.run == session.run {
             return Err("it names the run that is its session's".into());
+        }
+        if let Event::AnswerLate(late) = &entry.event {
+            return self.take_late(session_no, (entry, late), &claimed);
+        }
+        if self.runners.is_fenced_off(session_no, session) {
+            return Err("its leases had ended: others may have gone on with its rows".into());
         }
         if let Event::CheckpointMade(_) | Event::CheckpointAnchored(_) = &entry.event {
             let alone = entry.run.is_none() && entry.row.is_none();
@@ -150,13 +160,14 @@ impl History {
                 Err("a checkpoint is of the whole journal".into())
             };
         }
-        let held = self.holder == Some(session_no);
+        let held = self.is_open(session_no, session);
         let Some(id) = entry.run.or(session.run) else { return self.keep_house(session_no, held, entry, seq) };
         match (&entry.event, entry.row) {
             (Event::RowResolved(told), Some(row)) => return self.resolve((session_no, id), row, told, seq),
             (Event::Reconciled(told), None) => return self.reconcile((session_no, id), told),
             _ => {}
         }
+        session.may_write(&entry.event)?;
         let run = self.runs.get_mut(&id).ok_or("its run was never opened")?;
         if entry.run.is_some() {
             return run.close_for_another(entry, held);
@@ -167,20 +178,39 @@ impl History {
         if session.stopped && !matches!(entry.event, Event::SessionClosed(_)) {
             return Err(run.ended.unwrap_or("its session has stopped").into());
         }
-        run.admits(&entry.event)?;
-        if claimed.sandbox && !run.bound.as_ref().is_some_and(|bound| bound.sandbox) {
+        if !Self::lags(session, run.ended, entry) {
+            run.admits(&entry.event)?;
+        }
+        if claimed.sandbox && !run.is_rehearsal() {
             return Err("the answer came from a sandbox, but the run is not a rehearsal".into());
         }
         match (&entry.event, entry.row) {
             (_, Some(row)) => self.judge_row(id, row, entry, claimed, seq),
             (Event::SessionClosed(closed), None) => {
-                session.close(closed, run.ended.is_some())?;
-                self.holder = None;
-                Ok(())
+                let has_ended = run.ended.is_some();
+                self.close(session_no, closed, has_ended)
             }
-            (Event::ControlUsed(used), None) => Ok(session.controlled.tell(used, run.started)?),
+            (Event::ControlUsed(used), None) => {
+                let started = run.started;
+                let session = self.sessions.get_mut(&session_no).ok_or("its session was never opened")?;
+                Ok(session.controlled.tell(used, started)?)
+            }
+            (Event::LeaseTaken(taken), None) => self.take_rows((session_no, id), taken),
+            (Event::LeaseEnded(ended), None) => self.end_leases((session_no, id), ended),
             (_, None) => self.judge_run(id, session_no, entry),
         }
+    }
+
+    /// A session ends in order.
+    fn close(&mut self, number: u64, closed: &SessionClosed, has_ended: bool) -> Result<(), Trouble> {
+        let session = self.sessions.get_mut(&number).ok_or("its session was never opened")?;
+        session.close(closed, has_ended)?;
+        if session.runner.is_some() {
+            self.runners.end(number);
+        } else {
+            self.holder = None;
+        }
+        Ok(())
     }
 
     /// An entry of a session without a run.
@@ -192,11 +222,7 @@ impl History {
             (Event::OverrideUsed(used), None) if used.accepts_rollback() && seq == session_no + 1 => {
                 self.roll_back(used, seq)
             }
-            (Event::SessionClosed(closed), None) => {
-                self.sessions.get(&session_no).map_or(Ok(()), |session| session.close(closed, true))?;
-                self.holder = None;
-                Ok(())
-            }
+            (Event::SessionClosed(closed), None) => self.close(session_no, closed, true),
             _ => Err("its session is of no run".into()),
         }
     }
@@ -215,53 +241,6 @@ impl History {
         Ok(())
     }
 
-    fn open(&mut self, session: u64, entry: &Entry, opened: &SessionOpened, seq: u64) -> Result<(), Trouble> {
-        if session != seq || entry.row.is_some() {
-            return Err("a session has the number of the entry that opens it, and no row".into());
-        }
-        if !self.ids.insert(hash(&opened.session_id)) {
-            return Err("a session of that id was opened before".into());
-        }
-        if entry.run.is_some() && opened.run_id.is_some() {
-            return Err("it begins a run, and names another one".into());
-        }
-        if let Some(id) = &opened.run_id {
-            let id = RunId::written(id).ok_or("its run's id is not one as it is written")?;
-            if !self.ids.insert(hash(&id.to_string())) {
-                return Err("a run of that id was begun before".into());
-            }
-            let find = |of| self.runs.values().find(|run| run.id == of).map(|run| run.earlier(opened));
-            let retry = Retry::ordered_by(opened, find)?;
-            self.runs.insert(seq, Run::new(id, self.rows.len(), Lifted::ordered_by(opened, self.continues), retry));
-        }
-        self.holder = Some(session);
-        let Some(number) = entry.run.or(opened.run_id.as_ref().map(|_| seq)) else {
-            self.sessions.insert(session, Session::default());
-            return Ok(());
-        };
-        let run = self.runs.get_mut(&number).ok_or("its run was never opened")?;
-        if let Some(for_good) = run.ended.filter(|ended| [CLOSED, ABANDONED].contains(ended)) {
-            return Err(for_good.into());
-        }
-        let (account, endpoint) = (opened.account.clone(), opened.endpoint.clone());
-        let attempt_time =
-            opened.attempt_timeout_ms.map(|ms| AttemptTime { timeout: std::time::Duration::from_millis(ms) });
-        let bound = Bound { account, endpoint, sandbox: opened.sandbox };
-        if run.bound.get_or_insert_with(|| bound.clone()) != &bound {
-            return Err("its run is bound to another account or endpoint".into());
-        }
-        run.bind(opened)?;
-        if !run.lifted.is_under_the_policy_of(opened) {
-            return Err("its run is bound to another policy".into());
-        }
-        run.sessions = run.sessions.wrapping_add(1);
-        let (canary, sign_key) = (CanaryOf::ordered_by(opened), opened.settings.get("sign_key").cloned());
-        let controlled = ControlledBy::before(opened);
-        let new = Session { run: Some(number), attempt_time, canary, sign_key, controlled, ..Session::default() };
-        self.sessions.insert(session, new);
-        Ok(())
-    }
-
     /// An entry that names a row.
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry that names a row")]
     fn judge_row(&mut self, id: u64, row: u64, entry: &Entry, claimed: Claimed, seq: u64) -> Result<(), Trouble> {
@@ -273,13 +252,15 @@ impl History {
             if intent_of(&self.stretches, place) != Some(seq) {
                 self.stretches.push(Stretch { place, seq });
             }
-            let name = name_of(hash(&intent.line.name), target_hash(&intent.line.account, &intent.line.region));
+            let target = target_hash(&intent.line.account, &intent.line.region);
+            let name = name_of(hash(&intent.line.name), target);
             let past = Past { rows: &self.rows, doubtful: &self.doubtful };
             run.retry.as_mut().map_or(Ok(()), |retry| retry.take(name, past))?;
-            self.rows.push(RowOf::new(name, intent.verdict(), claimed.identity));
+            self.rows.push(RowOf::new(name, target, intent.verdict(), claimed.identity));
             return Ok(());
         }
         let place = place_of(run, row)?;
+        let number = entry.session.ok_or("it names no session")?;
         let known = self.rows.get_mut(place).ok_or("its row has no intent")?;
         let mut open = match known.fate() {
             Fate::Planned(verdict) => {
@@ -289,13 +270,11 @@ impl History {
             }
             Fate::Open => self.open.remove(&place).ok_or("its row has no intent")?,
             Fate::Settled(_) => {
-                let (Event::Observed(seen), Some(session)) =
-                    (&entry.event, entry.session.and_then(|session| self.sessions.get(&session)))
-                else {
+                let (Event::Observed(seen), Some(session)) = (&entry.event, self.sessions.get(&number)) else {
                     return Err(SETTLED.into());
                 };
                 session.canary.as_ref().ok_or(SETTLED)?.read_back(place, seen)?;
-                let is_own = |name| run.named_in.iter().any(|target| known.is_named(name_of(name, *target)));
+                let is_own = |name| name_of_row(*known, &run.named_in, name);
                 is_about(&claimed, is_own)?;
                 return read(seen, known.seen(), &claimed, is_own);
             }
@@ -303,19 +282,23 @@ impl History {
         if !run.started {
             return Err("the run was not started yet".into());
         }
-        let is_own = |name| run.named_in.iter().any(|target| known.is_named(name_of(name, *target)));
+        let (its, named_in) = (*known, &run.named_in);
+        let is_own = |name| name_of_row(its, named_in, name);
         if open.is_asked || looks_for_operations(&entry.event) {
             is_about(&claimed, is_own)?;
         }
-        let session = entry.session.and_then(|session| self.sessions.get_mut(&session)).ok_or("it names no session")?;
-        let sessions = run.sessions;
-        let mut step = |step| open.state.step(step, sessions);
+        let session = self.sessions.get_mut(&number).ok_or("its session was never opened")?;
+        if session.runner.is_some() && !self.runners.has(number, row) {
+            return Err("its runner has not taken this row".into());
+        }
+        let ordinal = session.number;
+        let mut step = |step| open.state.step(step, ordinal);
         match &entry.event {
             Event::AttemptStarted(started) => {
                 step(RowEvent::Started { attempt: started.attempt })?;
                 (open.answer, open.is_asked) = (None, true);
                 open.ours.start(entry.at, session.attempt_time);
-                session.ask(run.approvals.are_apart())?;
+                session.ask(run.approvals.are_apart(), (place, started.attempt))?;
                 session.controlled.ask()?;
                 run.attempts += 1;
                 session.canary.as_mut().map_or(Ok(()), |canary| canary.ask(place, run.targets.len()))?;
@@ -328,11 +311,11 @@ impl History {
                 step(RowEvent::Finished { attempt, class, settled })?;
                 open.answer = Some(seq);
                 open.ours.finish(entry.at, finished.class, &claimed.shows);
-                session.over += 1;
-                session.answered += u64::from(finished.class != Class::NotSent);
+                session.answer(finished.class, (place, attempt));
                 if let Some((outcome, _)) = settled {
                     run.outcomes.add(outcome);
                     known.settle(outcome);
+                    self.runners.settle(row);
                     return Ok(());
                 }
             }
@@ -359,7 +342,8 @@ impl History {
                 step(RowEvent::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
                 run.outcomes.add(settled.outcome);
                 known.settle(settled.outcome);
-                if let Some(doubtful) = Doubtful::of(settled.outcome, open.entries, seq) {
+                self.runners.settle(row);
+                if let Some(doubtful) = Doubtful::of(settled.outcome, open.into_entries(), seq) {
                     self.doubtful.insert(place, doubtful);
                 }
                 return Ok(());

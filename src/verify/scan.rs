@@ -80,8 +80,10 @@ impl<'a> Reader<'a> {
         if i64::try_from(entry.seq) != Ok(seq) {
             return Err((Verdict::Altered, format!("its body says that it is entry {}", entry.seq)));
         }
-        let has_body =
-            matches!(entry.event, Event::AttemptFinished(_) | Event::OperationPolled(_) | Event::Observed(_));
+        let has_body = matches!(
+            entry.event,
+            Event::AttemptFinished(_) | Event::OperationPolled(_) | Event::Observed(_) | Event::AnswerLate(_)
+        );
         let raw_body = if has_body { self.raw_body().map_err(illegal)? } else { RawBody::default() };
         let claimed = self.claimed(&entry, &raw_body).map_err(|error| illegal(error.to_string()))?;
         claimed.map(|claimed| (entry, claimed)).map_err(illegal)
@@ -196,6 +198,9 @@ impl<'a> Reader<'a> {
                 let of_file = unlisted || today.is_some();
                 let shows = Shows::Line(claims::shows(&intent, leaf_hash(text.as_bytes()), of_file));
                 Ok(claimed.map(|claimed| Claimed { shows, ..claimed }))
+            }
+            Event::AnswerLate(_) if self.find("outcome").is_some() || self.find("evidence").is_some() => {
+                Ok(Err("an answer that came late is no outcome".into()))
             }
             _ => Ok(claims::of(entry)),
         }

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Reads only, in one snapshot, so that a running session disturbs nothing. A damaged journal is read as far as it
-//! goes. Holds 12 bytes for each row of a large journal, never the entries themselves. SQLite also calls a database
+//! goes. Holds 14 bytes for each row of a large journal, never the entries themselves. SQLite also calls a database
 //! damaged if the disk could not read it. So before this is reported, the files are read without SQLite and judged once
 //! more.
 

@@ -3,19 +3,24 @@
 //! A session that falls silent for longer than its hold lasts can be taken over. That raises the epoch under the lock of the head, and
 //! each append compares the epoch under that lock: what the old session still sends is refused. So nothing depends on anybody's clock
 //! but how soon a dead session is replaced.
+//!
+//! Runners hold it together: each has an epoch of its own, and leases on rows ([`Lease`]).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::address::Address;
 use super::connect::{Purpose, Server, connect};
+use super::epoch::{Epoch, its_holder};
+use super::lease::Lease;
 use super::link::{Link, get, only};
 use super::literal;
-use crate::journal::{Holder, JournalError};
+use super::roster::PostgresRoster;
+use crate::journal::{Holder, JournalError, Roster};
 
 /// How often a hold is renewed. It lasts four times as long (`keybatch.take_hold`).
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
@@ -26,9 +31,11 @@ const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
 /// How long an answer about a hold is waited for. Shorter than a hold lasts.
 const ANSWER: Duration = Duration::from_secs(12);
 
-/// Which session of all that ever held the journal. A store appends with the epoch of its session's hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Epoch(pub(super) i64);
+/// How long it is waited for at least.
+const SHORTEST_ANSWER: Duration = Duration::from_secs(1);
+
+/// The version of the schema since which there are runners.
+const WITH_RUNNERS: i64 = 4;
 
 /// A session's hold on a journal. Dropped, it is given back soon; [`Hold::release`] waits until it is. A process that dies leaves it
 /// to lapse.
@@ -36,6 +43,9 @@ pub struct Epoch(pub(super) i64);
 pub struct Hold {
     epoch: Epoch,
     server: Server,
+    address: Address,
+    /// A runner's.
+    lease: Option<Arc<Lease>>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -62,27 +72,55 @@ impl Hold {
         let (mut link, server) = connect(address, Purpose::Write).await?;
         let text = serde_json::to_string(holder).unwrap_or_default();
         let statement = format!("SELECT * FROM keybatch.take_hold({})", literal::text(&text));
-        let mut seen = None;
-        let epoch = loop {
-            let rows = link.ask_within(ANSWER, &statement).await?;
-            let row = only(&rows)?;
-            let epoch: i64 = get(row, "its_epoch")?;
-            if get(row, "taken")? {
-                break Epoch(epoch);
-            }
-            let now = (epoch, get::<i64>(row, "its_renewals")?);
-            if seen.is_none() {
-                waits(its_holder(row)?.as_deref());
-            }
-            if *seen.get_or_insert(now) != now {
-                let path = PathBuf::from(address.to_string());
-                return Err(JournalError::Locked { path, holder: its_holder(row)? });
-            }
-            tokio::time::sleep(LOOKED_AT_EVERY).await;
-        };
+        let epoch = watch(&mut link, &statement, None, waits).await?;
+        Ok(Self::keeping(link, server, epoch, None))
+    }
+
+    /// Joins the runners of the journal at `address`, with leases that last so long. Where a session has the journal for itself, this watches
+    /// that one as [`Hold::take`] does.
+    ///
+    /// # Errors
+    /// As [`Hold::take`].
+    pub async fn join(address: &Address, holder: &Holder, lasts: Duration) -> Result<Self, JournalError> {
+        Self::join_telling(address, holder, lasts, |_| ()).await
+    }
+
+    /// As [`Hold::join`]. Calls `waits` as [`Hold::take_telling`] does.
+    ///
+    /// # Errors
+    /// As [`Hold::take`].
+    pub async fn join_telling(
+        address: &Address,
+        holder: &Holder,
+        lasts: Duration,
+        waits: impl Fn(Option<&Holder>),
+    ) -> Result<Self, JournalError> {
+        let (mut link, server) = connect(address, Purpose::Write).await?;
+        let lease = Arc::new(Lease::new(lasts, server.skew));
+        let text = literal::text(&serde_json::to_string(holder).unwrap_or_default());
+        let lasts = lasts.as_secs_f64();
+        let statement = format!("SELECT * FROM keybatch.join({text}, pg_catalog.make_interval(secs => {lasts}))");
+        let epoch = watch(&mut link, &statement, Some(&lease), waits).await?;
+        Ok(Self::keeping(link, server, epoch, Some(lease)))
+    }
+
+    fn keeping(link: Link, server: Server, epoch: Epoch, lease: Option<Arc<Lease>>) -> Self {
+        let address = link.address().clone();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(keep(link, epoch, stopped));
-        Ok(Self { epoch, server, stop: Some(stop), task })
+        let task = tokio::spawn(keep(link, epoch, lease.clone(), stopped));
+        Self { epoch, server, address, lease, stop: Some(stop), task }
+    }
+
+    /// What runners share, for one that joined them.
+    #[must_use]
+    pub fn roster(&self) -> Option<Arc<dyn Roster>> {
+        let lease = Arc::clone(self.lease.as_ref()?);
+        Some(Arc::new(PostgresRoster::new(self.address.clone(), self.epoch, lease)))
+    }
+
+    /// What a runner knows of its leases.
+    pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
+        self.lease.as_ref()
     }
 
     /// Its epoch, for the store.
@@ -109,19 +147,59 @@ impl Hold {
     }
 }
 
-/// Whether a session holds the journal at this moment, by the server's clock; `None` if that cannot be determined.
+/// Asks for a hold until it is given, or whoever holds the journal shows that it is alive.
+async fn watch(
+    link: &mut Link,
+    statement: &str,
+    lease: Option<&Arc<Lease>>,
+    waits: impl Fn(Option<&Holder>),
+) -> Result<Epoch, JournalError> {
+    let mut seen = None;
+    loop {
+        let asked = lease.map(|lease| lease.asked());
+        let rows = link.ask_within(ANSWER, statement).await?;
+        let row = only(&rows)?;
+        let epoch: i64 = get(row, "its_epoch")?;
+        if get(row, "taken")? {
+            lease.iter().zip(asked).for_each(|(lease, asked)| lease.renewed(asked));
+            return Ok(Epoch(epoch));
+        }
+        let now = (epoch, get::<i64>(row, "its_renewals")?);
+        if seen.is_none() {
+            waits(its_holder(row)?.as_deref());
+        }
+        if *seen.get_or_insert(now) != now {
+            let path = PathBuf::from(link.address().to_string());
+            return Err(JournalError::Locked { path, holder: its_holder(row)? });
+        }
+        tokio::time::sleep(LOOKED_AT_EVERY).await;
+    }
+}
+
+/// Whether a session holds the journal at this moment, alone or with others, by the server's clock; `None` if that cannot be determined.
 pub async fn is_held(address: &Address) -> Option<bool> {
-    let (mut link, _) = connect(address, Purpose::ReadAny).await.ok()?;
-    let held = "SELECT until > pg_catalog.clock_timestamp() FROM keybatch.holder WHERE id = 0";
-    let rows = link.ask_within(ANSWER, held).await.ok()?;
+    let (mut link, server) = connect(address, Purpose::ReadAny).await.ok()?;
+    let alone = "SELECT until > pg_catalog.clock_timestamp() FROM keybatch.holder WHERE id = 0";
+    let rows = link.ask_within(ANSWER, alone).await.ok()?;
+    if get(only(&rows).ok()?, 0).ok()? {
+        return Some(true);
+    }
+    if server.schema < Some(WITH_RUNNERS) {
+        return Some(false);
+    }
+    let together = "SELECT EXISTS (SELECT 1 FROM keybatch.runner AS r \
+         WHERE NOT r.fenced AND r.until > pg_catalog.clock_timestamp())";
+    let rows = link.ask_within(ANSWER, together).await.ok()?;
     get(only(&rows).ok()?, 0).ok()
 }
 
 /// Renews the hold until told to stop, and then gives it back.
-async fn keep(mut link: Link, epoch: Epoch, mut stopped: oneshot::Receiver<()>) {
+async fn keep(mut link: Link, epoch: Epoch, lease: Option<Arc<Lease>>, mut stopped: oneshot::Receiver<()>) {
     let renew = format!("SELECT renewed FROM keybatch.renew_hold({})", epoch.0);
+    let every = lease.as_ref().map_or(RENEWED_EVERY, |lease| lease.lasts() / 4);
+    let limit = lease.as_ref().map_or(ANSWER, |_| every.clamp(SHORTEST_ANSWER, ANSWER));
     loop {
-        if tokio::time::timeout(RENEWED_EVERY, &mut stopped).await.is_ok() {
+        if tokio::time::timeout(every, &mut stopped).await.is_ok() {
             if give_back(&mut link, epoch).await.is_err() {
                 tracing::debug!(
                     "the journal could not be given back; the next session waits until the hold has lapsed"
@@ -139,11 +217,15 @@ async fn keep(mut link: Link, epoch: Epoch, mut stopped: oneshot::Receiver<()>) 
                 }
             }
         }
-        let renewed = link.ask_within(ANSWER, &renew).await.and_then(|rows| get::<bool>(only(&rows)?, 0));
+        let asked = lease.as_ref().map(|lease| lease.asked());
+        let renewed = link.ask_within(limit, &renew).await.and_then(|rows| get::<bool>(only(&rows)?, 0));
         match renewed {
-            Ok(true) => {}
+            Ok(true) => lease.iter().zip(asked).for_each(|(lease, asked)| lease.renewed(asked)),
             // The next append is refused, which is what tells the session.
-            Ok(false) => return link.close().await,
+            Ok(false) => {
+                lease.iter().for_each(|lease| lease.end());
+                return link.close().await;
+            }
             Err(error) => tracing::debug!(%error, "the hold on the journal was not renewed"),
         }
     }
@@ -152,10 +234,4 @@ async fn keep(mut link: Link, epoch: Epoch, mut stopped: oneshot::Receiver<()>) 
 /// Gives the journal back, if it is still this session's.
 pub(super) async fn give_back(link: &mut Link, epoch: Epoch) -> Result<(), JournalError> {
     link.ask_within(ANSWER, &format!("SELECT keybatch.end_hold({})", epoch.0)).await.map(drop)
-}
-
-/// Who holds it, as far as that can be read.
-pub(super) fn its_holder(row: &PgRow) -> Result<Option<Box<Holder>>, JournalError> {
-    let text: Option<String> = get(row, "its_holder")?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

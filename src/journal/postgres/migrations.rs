@@ -5,6 +5,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0001_journal.sql"),
     include_str!("../../../migrations/postgres/0002_append.sql"),
     include_str!("../../../migrations/postgres/0003_views.sql"),
+    include_str!("../../../migrations/postgres/0004_runners.sql"),
 ];
 
 /// The version of the schema that this keybatch writes: how many migrations there are.

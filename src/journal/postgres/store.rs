@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::apply::arguments;
 use super::connect::{Purpose, Server, connect};
-use super::hold::{Epoch, give_back, its_holder};
+use super::epoch::{Epoch, its_holder};
+use super::hold::{Hold, give_back};
+use super::lease::Share;
 use super::link::{Link, get, only, unsigned};
 use super::literal::{bytes, from_hex, hashes, number, text};
 use super::trouble::of;
@@ -36,13 +38,15 @@ const FIRST_BODY: &str = "SELECT body FROM keybatch.entry WHERE seq = 0";
 
 /// A journal in PostgreSQL, open for writing.
 pub struct PostgresStore {
-    link: Link,
-    server: Server,
-    epoch: Epoch,
-    projector: Projector,
-    clock: Arc<dyn Clock>,
-    left: Left,
-    on_absence: OnAbsence,
+    pub(super) link: Link,
+    pub(super) server: Server,
+    pub(super) epoch: Epoch,
+    pub(super) projector: Projector,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) left: Left,
+    pub(super) on_absence: OnAbsence,
+    /// A runner's.
+    pub(super) share: Option<Share>,
 }
 
 /// Told when the server is lost, with why and how long it is waited for; and with nothing once it is back.
@@ -50,7 +54,7 @@ pub type OnAbsence = Box<dyn Fn(Option<(&JournalError, Duration)>) + Send + Sync
 
 /// Where this session left the head.
 #[derive(Debug)]
-enum Left {
+pub(super) enum Left {
     /// It has not read the head yet.
     Unknown,
     At(Head),
@@ -68,7 +72,16 @@ impl PostgresStore {
         let (link, server) = connect(address, Purpose::Write).await?;
         let projector = Projector::default();
         let on_absence: OnAbsence = Box::new(|_| ());
-        Ok(Self { link, server, epoch, projector, clock, left: Left::Unknown, on_absence })
+        Ok(Self { link, server, epoch, projector, clock, left: Left::Unknown, on_absence, share: None })
+    }
+
+    /// As [`PostgresStore::open`], with this hold. A runner's store appends beside those of others.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn open_with(address: &Address, hold: &Hold, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
+        let store = Self::open(address, hold.epoch(), clock).await?;
+        Ok(Self { share: hold.lease().map(|lease| Share::new(Arc::clone(lease))), ..store })
     }
 
     /// Tells `on_absence` when the server is lost and when it is back.
@@ -112,7 +125,7 @@ impl PostgresStore {
 
     /// Makes known what the projector must know of earlier entries to project this one. What it learns is as old as the head that is
     /// compared, or the batch is refused.
-    async fn recall(&mut self, entry: &Entry) -> Result<(), JournalError> {
+    pub(super) async fn recall(&mut self, entry: &Entry) -> Result<(), JournalError> {
         if let Some(session) = self.projector.unknown_session(entry) {
             let query = format!("SELECT body FROM keybatch.entry WHERE seq = {}", number(session));
             if let Some(row) = self.link.ask(&query).await?.first() {
@@ -235,7 +248,7 @@ impl fmt::Debug for PostgresStore {
 }
 
 /// The call of `keybatch.append` for a batch.
-fn statement(epoch: Epoch, left: TreeHead, to: &Head, sealed: &[Sealed], changes: &Changes<'_>) -> String {
+pub(super) fn statement(epoch: Epoch, left: TreeHead, to: &Head, sealed: &[Sealed], changes: &Changes<'_>) -> String {
     let TreeHead { size, root } = to.mark();
     let checkpoint = to.checkpoint();
     let covered = checkpoint.map_or("NULL".into(), |last| number(last.size).to_string());
@@ -281,6 +294,9 @@ impl EntryStore for PostgresStore {
     async fn append(&mut self, drafts: Vec<Draft>, cadence: Option<Cadence>) -> Result<Appended, JournalError> {
         if matches!(self.left, Left::Unknown) {
             self.head().await?;
+        }
+        if self.share.is_some() {
+            return self.append_shared(drafts, cadence).await;
         }
         // It stays lost unless all of this succeeds.
         let Left::At(left) = std::mem::replace(&mut self.left, Left::Lost) else { return Err(JournalError::Closed) };
@@ -336,11 +352,15 @@ fn stored(row: &PgRow) -> Result<(Frontier, Option<LastCheckpoint>), JournalErro
     if frontier.root().as_slice() != root {
         return Err(JournalError::damaged("the head's root does not belong to its frontier"));
     }
+    Ok((frontier, last_checkpoint(row)?))
+}
+
+/// The last checkpoint that is kept with the head.
+pub(super) fn last_checkpoint(row: &PgRow) -> Result<Option<LastCheckpoint>, JournalError> {
     let (size, at): (Option<i64>, Option<&str>) = (get(row, "checkpoint_size")?, get(row, "checkpoint_at")?);
-    let checkpoint = match (size.map(u64::try_from), at.map(parse_time)) {
-        (None, None) => None,
-        (Some(Ok(size)), Some(Some(at))) => Some(LastCheckpoint { size, at }),
-        _ => return Err(JournalError::damaged("the head's last checkpoint has no size or no time")),
-    };
-    Ok((frontier, checkpoint))
+    match (size.map(u64::try_from), at.map(parse_time)) {
+        (None, None) => Ok(None),
+        (Some(Ok(size)), Some(Some(at))) => Ok(Some(LastCheckpoint { size, at })),
+        _ => Err(JournalError::damaged("the head's last checkpoint has no size or no time")),
+    }
 }

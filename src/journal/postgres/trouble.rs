@@ -53,6 +53,12 @@ pub(super) fn is_to_be_repeated(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
+/// The same of what became of such an error.
+pub(super) fn gave_way(error: &JournalError) -> bool {
+    let JournalError::Database { source, .. } = error else { return false };
+    source.downcast_ref::<Failed>().is_some_and(|failed| is_to_be_repeated(&failed.error))
+}
+
 /// Whether the connection can be used further after an error.
 pub(super) fn leaves_the_connection(error: &sqlx::Error) -> bool {
     let known = |code: &str| code == "55P03" || ["23", "40", "42", "KB"].iter().any(|class| code.starts_with(class));

@@ -2,6 +2,7 @@
 
 use crate::record::control_used::{ControlUsed, Controlled};
 use crate::record::event::SessionOpened;
+use crate::record::lease::WORK;
 
 /// What a session was told while it worked.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub(super) struct ControlledBy {
 impl ControlledBy {
     /// Nothing yet.
     pub(super) fn before(opened: &SessionOpened) -> Self {
-        Self { deletes: ["run", "resume"].contains(&opened.command.as_str()), ..Self::default() }
+        Self { deletes: ["run", "resume", WORK].contains(&opened.command.as_str()), ..Self::default() }
     }
 
     /// It is told something, in a run that has `started` or not.

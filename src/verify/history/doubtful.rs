@@ -31,6 +31,11 @@ impl Doubtful {
         Some(Self { settled: outcome, now: outcome, entries, settled_seq: seq })
     }
 
+    /// One more entry of it, with this number, that may be rested on.
+    pub(super) fn add(&mut self, seq: u64) {
+        self.entries.push(seq);
+    }
+
     /// What it counts as.
     pub(super) fn counts_as(&self) -> Outcome {
         self.now

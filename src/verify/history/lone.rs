@@ -3,7 +3,7 @@
 //! The rules are those of the whole history, as far as these entries alone can break them. That nothing was left out cannot be seen
 //! here, except where an entry that is there needs one that is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -20,6 +20,7 @@ use super::trouble::Trouble;
 use crate::domain::{AttemptTime, Evidence, RunId, parse_time};
 use crate::record::Entry;
 use crate::record::event::{Event, Found, IntentRecorded, Observed, PlanSealed, RowResolved, SessionOpened, Source};
+use crate::record::lease::WORK;
 
 /// The story of a row so far.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(in crate::verify) struct Lone {
     intent: Option<Intended>,
     open: Option<OpenRow>,
     settled: bool,
+    /// The session that has the row, once one has written of it.
+    by: Option<u64>,
     doubtful: Option<Doubtful>,
     plan: Option<Approvals>,
     plan_root: Option<String>,
@@ -52,6 +55,12 @@ struct LoneSession {
     number: u16,
     attempt_time: Option<AttemptTime>,
     has_canary: bool,
+    /// Whether it shares the run with others.
+    works: bool,
+    /// Its attempts without an answer, where it is a runner.
+    in_flight: BTreeSet<u32>,
+    /// Whether it has lost the row.
+    is_over: bool,
 }
 
 /// What the plan says of the row.
@@ -77,6 +86,7 @@ impl Lone {
             intent: None,
             open: None,
             settled: false,
+            by: None,
             doubtful: None,
             plan: None,
             plan_root: None,
@@ -170,7 +180,13 @@ impl Lone {
         let attempt_time = Event::SessionOpened(Box::new(opened.clone())).attempt_time();
         let number = u16::try_from(self.sessions.len()).unwrap_or(u16::MAX);
         let has_canary = opened.settings.contains_key("canary");
-        self.sessions.insert(entry.seq, LoneSession { run, number, attempt_time, has_canary });
+        let works = opened.command == WORK;
+        if works && (entry.run.is_none() || !self.started) {
+            return Err("a runner works on a run that was started before".into());
+        }
+        let new =
+            LoneSession { run, number, attempt_time, has_canary, works, in_flight: BTreeSet::new(), is_over: false };
+        self.sessions.insert(entry.seq, new);
         Ok(())
     }
 
@@ -259,6 +275,12 @@ impl Lone {
         if claimed.sandbox && !self.bound.as_ref().is_some_and(|bound| bound.sandbox) {
             return Err("the answer came from a sandbox, but the run is not a rehearsal".into());
         }
+        if let Event::AnswerLate(late) = &entry.event {
+            return self.take_late((number, late.attempt), claimed, intent, entry.seq);
+        }
+        if session.is_over {
+            return Err("its session has lost the row".into());
+        }
         let is_own = |name| name == intent.name;
         if self.settled {
             let (Event::Observed(seen), true) = (&entry.event, session.has_canary) else { return Err(SETTLED.into()) };
@@ -268,9 +290,43 @@ impl Lone {
             is_about(claimed, is_own)?;
             return read(seen, intent.seen, claimed, is_own);
         }
-        let number = session.number;
-        let time = session.attempt_time;
-        self.step_open(entry, (number, time), claimed, intent)
+        let (ordinal, time) = (session.number, session.attempt_time);
+        // A row goes from one session to the next, and never back.
+        if let Some(before) = self.by.replace(number).filter(|before| *before != number)
+            && let Some(before) = self.sessions.get_mut(&before)
+        {
+            before.is_over = true;
+        }
+        self.step_open(entry, (ordinal, time), claimed, intent)?;
+        let session = self.sessions.get_mut(&number).filter(|session| session.works);
+        match (&entry.event, session) {
+            (Event::AttemptStarted(started), Some(session)) => _ = session.in_flight.insert(started.attempt),
+            (Event::AttemptFinished(finished), Some(session)) => _ = session.in_flight.remove(&finished.attempt),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What came back for a request of this session after others had the row, or could have it.
+    fn take_late(
+        &mut self,
+        (number, attempt): (u64, u32),
+        claimed: &Claimed,
+        intent: Intended,
+        seq: u64,
+    ) -> Result<(), Trouble> {
+        let session = self.sessions.get_mut(&number).ok_or("the entry that opened its session is not in the proof")?;
+        if !session.in_flight.remove(&attempt) {
+            return Err("no such attempt of a runner with this session is without an answer".into());
+        }
+        is_about(claimed, |name| name == intent.name)?;
+        session.is_over = true;
+        if let Some(doubtful) = &mut self.doubtful {
+            doubtful.add(seq);
+        } else if let Some(open) = self.open.as_mut().filter(|_| !self.settled) {
+            open.late.push(seq);
+        }
+        Ok(())
     }
 
     /// An entry of a row that has no outcome yet, by a session with this number whose attempts have this time.
@@ -323,7 +379,8 @@ impl Lone {
                         || self.rollbacks.binary_search(seq).is_ok()
                 })?;
                 step(RowEvent::Settled { outcome: settled.outcome, evidence: settled.evidence })?;
-                self.doubtful = Doubtful::of(settled.outcome, std::mem::take(&mut open.entries), entry.seq);
+                let entries = self.open.take().map(OpenRow::into_entries).unwrap_or_default();
+                self.doubtful = Doubtful::of(settled.outcome, entries, entry.seq);
                 self.settled = true;
                 return Ok(());
             }

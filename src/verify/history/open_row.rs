@@ -10,6 +10,9 @@ pub(super) struct OpenRow {
     pub(super) state: Row,
     /// Numbers of its entries after the intent, ascending.
     pub(super) entries: Vec<u64>,
+    /// Numbers of answers that came after their runner had lost the row, ascending: what is said of a row later may rest on
+    /// them, but no outcome does.
+    pub(super) late: Vec<u64>,
     /// That of the last attempt's answer.
     pub(super) answer: Option<u64>,
     /// Whether it was asked for; before that, only answers about operations name a key pair.
@@ -19,8 +22,24 @@ pub(super) struct OpenRow {
 }
 
 impl OpenRow {
+    /// Of which only the intent is recorded.
     pub(super) fn new(verdict: Verdict) -> Self {
-        Self { state: Row::new(verdict), entries: Vec::new(), answer: None, is_asked: false, ours: Ours::default() }
+        Self {
+            state: Row::new(verdict),
+            entries: Vec::new(),
+            late: Vec::new(),
+            answer: None,
+            is_asked: false,
+            ours: Ours::default(),
+        }
+    }
+
+    /// The numbers of all its entries after the intent, ascending.
+    pub(super) fn into_entries(self) -> Vec<u64> {
+        let mut all = self.entries;
+        all.extend(self.late);
+        all.sort_unstable();
+        all
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::claims::Identity;
+use super::super::claims::{Identity, name_of};
 use crate::domain::Outcome;
 use crate::record::plan::Verdict;
 
@@ -67,11 +67,12 @@ impl Rows {
     }
 }
 
-/// A row in 12 bytes: its fate in the lowest three bits, in the next 45 what the hash of the key pair's name and target has
-/// there, and then what the plan saw. The hash has a key of the process's own, so a journal that asks for another key pair than
-/// its plan names passes once in 2^45 times, whatever its author tries.
+/// A row in 14 bytes: its fate in the lowest three bits, in the next 45 what the hash of the key pair's name and target has
+/// there, then what the plan saw, and 16 bits of a hash of the target alone. The hashes have a key of the process's own, so a
+/// journal that asks for another key pair than its plan names passes once in 2^45 times, whatever its author tries, and one that takes
+/// a row as one of another target once in 2^16 times.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RowOf([u8; 6], Identity);
+pub(super) struct RowOf([u8; 6], Identity, [u8; 2]);
 
 impl RowOf {
     const FATE: u64 = 0b111;
@@ -80,8 +81,10 @@ impl RowOf {
     const SETTLED: [(u64, Outcome); 4] =
         [(3, Outcome::Failed), (4, Outcome::Skipped), (5, Outcome::Absent), (7, Outcome::Deleted)];
 
-    pub(super) fn new(name: u64, verdict: Verdict, seen: Identity) -> Self {
-        let mut row = Self([0; 6], seen);
+    /// A row of a target with this hash whose key pair's name and target have the hash `name`.
+    pub(super) fn new(name: u64, target: u64, verdict: Verdict, seen: Identity) -> Self {
+        let [.., one, two] = target.to_le_bytes();
+        let mut row = Self([0; 6], seen, [one, two]);
         row.put(name & !Self::FATE | verdict as u64);
         row
     }
@@ -104,6 +107,12 @@ impl RowOf {
     fn bits(self) -> u64 {
         let [one, two, three, four, five, six] = self.0;
         u64::from_le_bytes([one, two, three, four, five, six, 0, 0])
+    }
+
+    /// Whether it is of the target with this hash.
+    pub(super) fn is_of(self, target: u64) -> bool {
+        let [.., one, two] = target.to_le_bytes();
+        self.2 == [one, two]
     }
 
     pub(super) fn is_named(self, name: u64) -> bool {
@@ -132,6 +141,11 @@ impl RowOf {
         let bits = kept.map_or(Self::FATE, |(bits, _)| bits);
         self.put(self.bits() & !Self::FATE | bits);
     }
+}
+
+/// Whether a key pair of this name, by its hash, is the one of `row`, in one of the targets that its run deletes in.
+pub(super) fn name_of_row(row: RowOf, named_in: &[u64], name: u64) -> bool {
+    named_in.iter().any(|target| row.is_named(name_of(name, *target)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,8 +182,9 @@ mod tests {
     fn a_row_keeps_its_name_whatever_becomes_of_it() {
         for verdict in [Verdict::Delete, Verdict::Skip, Verdict::Absent] {
             for name in [0, u64::MAX, 0x0123_4567_89AB_CDEF] {
-                let mut row = RowOf::new(name, verdict, Identity::default());
+                let mut row = RowOf::new(name, 7 << 48, verdict, Identity::default());
                 assert_eq!(row.fate(), Fate::Planned(verdict));
+                assert!(row.is_of(7 << 48) && !row.is_of(6 << 48));
                 row.become_open();
                 assert_eq!(row.fate(), Fate::Open);
                 use Outcome::{Absent, Deleted, Failed, Gone, InDoubt, Skipped};
@@ -195,7 +210,7 @@ mod tests {
         let count = 2 * Rows::PIECE + 3;
         for place in 0..count {
             assert_eq!(rows.len(), place);
-            rows.push(RowOf::new((place as u64) << 3, Verdict::Delete, Identity::default()));
+            rows.push(RowOf::new((place as u64) << 3, 0, Verdict::Delete, Identity::default()));
         }
         assert_eq!(rows.twins(0), []);
         for place in [0, 1, Rows::PIECE - 1, Rows::PIECE, 2 * Rows::PIECE - 1, 2 * Rows::PIECE, count - 1] {
@@ -203,7 +218,7 @@ mod tests {
         }
         assert!(rows.get_mut(count).is_none() && rows.get_mut(usize::MAX).is_none());
         for verdict in [Verdict::Skip, Verdict::Absent, Verdict::Delete] {
-            rows.push(RowOf::new(((count - 2) as u64) << 3, verdict, Identity::default()));
+            rows.push(RowOf::new(((count - 2) as u64) << 3, 0, verdict, Identity::default()));
             assert_eq!(rows.twins(0).is_empty(), verdict != Verdict::Delete, "{verdict:?}");
         }
         assert_eq!(rows.twins(count - 2), [(count - 2, count + 2)]);
@@ -218,7 +233,7 @@ mod tests {
         let hashes = || (0..64_u64).map(|name| name * 0x0101_0101);
         let fillers = (0..first - 128).map(|place| (1 << 40) + place as u64);
         for name in fillers.chain(hashes()).chain(hashes().rev()).chain(hashes().take(32)).chain(hashes().skip(16)) {
-            rows.push(RowOf::new(name << 3, Verdict::Delete, Identity::default()));
+            rows.push(RowOf::new(name << 3, 0, Verdict::Delete, Identity::default()));
         }
         let twins = |rows: &mut Rows, first| {
             let pairs = rows.twins(first);

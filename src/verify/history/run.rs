@@ -7,16 +7,15 @@ mod signed;
 use std::collections::{BTreeSet, HashSet};
 
 use super::super::claims::{self, Line};
-use super::canary::CanaryOf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::approvals::Approvals;
 use super::lifted::Lifted;
 use super::retry::Retry;
 use super::trouble::Trouble;
-use crate::domain::{AttemptTime, OutcomeCounts, RunId, service_behind};
+use crate::domain::{OutcomeCounts, RunId, service_behind};
 use crate::record::event::{
-    Event, Found, IntentRecorded, RunStarted, RunStopped, SessionClosed, SessionOpened, Source, TargetStopped,
+    Event, Found, IntentRecorded, RunStarted, RunStopped, SessionOpened, Source, TargetStopped,
 };
 use crate::record::plan::{PlanManifest, Sealing, Verdict};
 use crate::record::{Entry, StopReason};
@@ -75,54 +74,11 @@ pub(super) struct Run {
     pages: Vec<(u64, u64)>,
 }
 
-/// One process at work, or only keeping house.
-#[derive(Debug, Default)]
-pub(super) struct Session {
-    /// The number of its run.
-    pub(super) run: Option<u64>,
-    /// Its requests that began, and those of them that were answered and may have left.
-    pub(super) asked: u64,
-    pub(super) answered: u64,
-    /// Those that ended, the ones that never left too.
-    pub(super) over: u64,
-    /// Whether it has stopped.
-    pub(super) stopped: bool,
-    /// The time that its attempts have.
-    pub(super) attempt_time: Option<AttemptTime>,
-    /// Its canary, where its settings name one.
-    pub(super) canary: Option<CanaryOf>,
-    /// The fingerprint of the key that signs its checkpoints, where its settings name one.
-    pub(super) sign_key: Option<String>,
-    /// Whether it has signed the plan.
-    pub(super) is_signed: bool,
-    /// What it was told while it worked.
-    pub(super) controlled: super::controlled::ControlledBy,
-    /// The run that it reconciled, and how many rows are still to be resolved by that.
-    pub(super) reconciled: Option<(u64, u64)>,
-}
-
-impl Session {
-    /// A request of which nothing is known was not counted, and one whose connection was never made only by some versions.
-    /// `has_ended`: whether its run has.
-    pub(super) fn close(&self, closed: &SessionClosed, has_ended: bool) -> Result<(), Trouble> {
-        if !(self.answered..=self.asked).contains(&closed.requests.delete) {
-            return Err(Trouble::Illegal(format!(
-                "it says {} deletes, and the entries of its session show {}",
-                closed.requests.delete, self.answered
-            )));
-        }
-        if self.asked != self.over {
-            return Err("it closes a session whose attempts are still in flight".into());
-        }
-        if !self.stopped && !has_ended {
-            return Err("it closes a session that has neither stopped nor finished its run".into());
-        }
-        Ok(())
-    }
-}
-
 /// A run may be started so much later than its plan expires: the check and the entry are not one step, and a slow disk is no offence.
 pub(super) const LATE: SignedDuration = SignedDuration::from_secs(60);
+
+/// Why nothing follows in a run in which every row has its outcome, but what runners that had not noticed say of themselves.
+pub(super) const FINISHED: &str = "the run is finished";
 
 /// Why nothing follows in a run that never began: it cannot be resumed either.
 pub(super) const CLOSED: &str = "the run was closed before anything was sent";
@@ -159,6 +115,11 @@ impl Run {
             listings: Vec::new(),
             pages: Vec::new(),
         }
+    }
+
+    /// Whether a sandbox answers it.
+    pub(super) fn is_rehearsal(&self) -> bool {
+        self.bound.as_ref().is_some_and(|bound| bound.sandbox)
     }
 
     /// Whether a run in this state can have an entry of this kind at all.
@@ -219,7 +180,7 @@ impl Run {
                         finished.outcomes, self.outcomes
                     )));
                 }
-                self.ended = Some("the run is finished");
+                self.ended = Some(FINISHED);
             }
             Event::RunAbandoned(abandoned) => {
                 if !self.started {
@@ -344,7 +305,7 @@ impl Run {
     }
 
     /// Each is a target of the plan, and is named once.
-    fn stop_targets(&self, stopped: &[TargetStopped]) -> Result<(), Trouble> {
+    pub(super) fn stop_targets(&self, stopped: &[TargetStopped]) -> Result<(), Trouble> {
         let mut named = HashSet::new();
         for target in stopped {
             if !self.targets.contains(&(target.account.clone(), target.region.clone())) {

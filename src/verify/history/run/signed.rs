@@ -1,7 +1,8 @@
 //! Signatures over a run's plan: where they may stand.
 
+use super::super::session::Session;
 use super::super::trouble::Trouble;
-use super::{Run, Session};
+use super::Run;
 use crate::record::approval::Role;
 use crate::record::event::{Event, PlanSigned};
 
@@ -24,15 +25,6 @@ impl Run {
 }
 
 impl Session {
-    /// It asks for a deletion. `are_apart`: under four eyes, it signs the plan before.
-    pub(in super::super) fn ask(&mut self, are_apart: bool) -> Result<(), Trouble> {
-        if are_apart && !self.is_signed {
-            return Err("its run is under four eyes, and its session has not signed the plan".into());
-        }
-        self.asked += 1;
-        Ok(())
-    }
-
     /// It signs the plan once, before anything else, with the key that its settings name.
     pub(in super::super) fn sign(&mut self, signed: &PlanSigned) -> Result<(), Trouble> {
         if self.is_signed || self.asked > 0 {
