@@ -80,8 +80,10 @@ pub(crate) struct Actor<'a> {
     next: Us,
     /// When it is killed.
     pub(crate) dies: Option<Us>,
-    /// When it is stopped, and how long.
+    /// When it is stopped, and until when.
     pub(crate) frozen: Vec<(Us, Us)>,
+    /// With which of its deletes on the way it is killed, or stopped for so long.
+    pub(crate) trap: Option<(usize, Option<Us>)>,
     is_eve: bool,
     last_reads: Vec<Option<(Us, Option<Identity>)>>,
     pub(crate) ended: Option<Ended>,
@@ -110,6 +112,7 @@ impl<'a> Actor<'a> {
             next: begins,
             dies: None,
             frozen: Vec::new(),
+            trap: None,
             is_eve: true,
             last_reads: Vec::new(),
             ended: None,
@@ -177,6 +180,16 @@ impl<'a> Actor<'a> {
         }
     }
 
+    /// Something happens to it just when a delete is on its way.
+    fn springs(&mut self, sim: &Sim, now: Us) {
+        let own = sim.world.requests.iter().filter(|request| request.session == self.number);
+        let Some((_, length)) = self.trap.take_if(|(which, _)| own.count() >= *which) else { return };
+        match length {
+            None => self.dies = Some(now),
+            Some(length) => self.frozen.push((now, now + length)),
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.work.is_none()
     }
@@ -224,6 +237,7 @@ pub(crate) fn work_at_once(actors: &mut [Actor<'_>], (sim, time): (&Mutex<Sim>, 
         let ended = actor.step(time, now);
         time.switch(now, None);
         actor.leaves(&mut sim.lock().unwrap());
+        actor.springs(&sim.lock().unwrap(), now);
         if let Some(ended) = ended {
             actor.ends(ended);
         }

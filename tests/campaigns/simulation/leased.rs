@@ -52,29 +52,36 @@ impl Leased {
                 Err("leases are runners' business, and this session is none".into())
             }
             (None, _) => Ok(()),
+            (
+                Some(Standing::AtWork | Standing::Left | Standing::Closed),
+                Event::CheckpointMade(_) | Event::CheckpointAnchored(_),
+            ) => Ok(()),
             (Some(Standing::Closed), _) => Err("its session is closed".into()),
-            (Some(Standing::Lapsed), Event::AnswerLate(late)) => {
+            // It was fenced off, whether or not anybody came to say so.
+            (Some(_), Event::AnswerLate(late)) => {
                 let sent = row.and_then(|row| row.attempts.iter().find(|one| one.number == late.attempt));
                 let is_own = sent.is_some_and(|one| one.session == Some(session) && one.finished.is_none());
                 let is_told = row.is_some_and(|row| row.late.contains(&late.attempt));
-                if is_own && !is_told { Ok(()) } else { Err("it answers no open attempt of this runner".into()) }
+                if !is_own || is_told {
+                    return Err("it answers no open attempt of this runner".into());
+                }
+                self.ends(session, Standing::Lapsed)
             }
             (Some(Standing::Lapsed), _) => Err("its leases have lapsed".into()),
-            (Some(_), Event::AnswerLate(_)) => Err("its leases have not lapsed".into()),
             (Some(standing), Event::SessionClosed(_)) => {
                 if standing != Standing::Left && !is_finished {
                     return Err("it closes, and has its leases".into());
                 }
                 self.ends(session, Standing::Closed)
             }
-            (Some(_), Event::CheckpointMade(_) | Event::CheckpointAnchored(_)) => Ok(()),
             (Some(Standing::Left), _) => Err("it has left".into()),
             (Some(_), Event::LeaseEnded(ended)) => match (ended.why, ended.of == session) {
                 (LeaseEnd::Left, true) => self.ends(session, Standing::Left),
                 (LeaseEnd::Lapsed, false) => self.lapses(ended.of),
                 _ => Err("it ends leases of which it has nothing to say".into()),
             },
-            (Some(_), Event::RateChanged(_)) => Ok(()),
+            (Some(_), Event::RateChanged(_) | Event::ControlUsed(_) | Event::PlanSigned(_)) => Ok(()),
+            (Some(_), Event::Observed(_)) if entry.row.is_none() => Ok(()),
             (Some(_), _) if is_finished => Err("the run is finished".into()),
             (Some(_), Event::LeaseTaken(taken)) => self.lends(session, taken, rows),
             (Some(_), Event::RunStopped(_)) => Err("a runner does not stop its run".into()),

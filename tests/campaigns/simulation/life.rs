@@ -32,6 +32,9 @@ pub(crate) const CALM_FROM: u32 = 8;
 /// …by this one: one for what was left, one more where a limit of doubt or of refusals stops it, and some to spare.
 pub(crate) const MOST_SESSIONS: u32 = CALM_FROM + 6;
 
+/// The rate that all runners of a slow life keep to together, per second.
+pub(crate) const SLOW: usize = 3;
+
 /// A life that is over.
 #[derive(Debug)]
 pub(crate) struct Life {
@@ -62,8 +65,18 @@ pub(crate) enum Extent {
 /// Lives the life of a seed, to its end or to the first thing that must not be.
 pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
     let mut rng = Rng::with_seed(seed);
-    let faults = Faults::draw(&mut rng);
+    let mut faults = Faults::draw(&mut rng);
+    let mut shared = (extent >= Extent::Shared).then(|| Rng::with_seed(seed.rotate_left(40) ^ 0x5a2ed));
+    let mut shared = shared.take_if(|rng| rng.u32(0..2) == 0);
+    if shared.is_some() {
+        // A journal that is shared is in a database, and whoever writes to that has nearly its time.
+        faults.jump = 0;
+    }
     let mut settings = settings(&mut rng);
+    let is_slow = shared.as_mut().is_some_and(|rng| rng.u32(0..4) == 0);
+    if is_slow {
+        settings.rate = Some(format!("{SLOW}/s"));
+    }
     let time = Arc::new(SimTime::new());
     let mut world = World::new(rng.fork(), faults.clone(), &settings, log);
     let max_age = SignedDuration::try_from(settings.max_observation_age).unwrap();
@@ -72,9 +85,7 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
     world.gap = (faults.jump == 0).then_some(gap);
     let mut newest = (extent >= Extent::All).then(|| Rng::with_seed(seed.rotate_left(16) ^ 0x5eed));
     let accounts = newest.as_mut().map_or_else(Accounts::one, Accounts::draw);
-    let mut shared = (extent >= Extent::Shared).then(|| Rng::with_seed(seed.rotate_left(40) ^ 0x5a2ed));
-    let shared = shared.take_if(|rng| rng.u32(0..2) == 0);
-    // Enough for several.
+    // Enough for several sessions.
     let more_rows = if shared.is_some() { 6 } else { 0 };
     let plan = super::plan::draw(&mut rng, &mut world, &accounts, (time.now_us(), more_rows));
     let sim = Arc::new(Mutex::new(Sim {
@@ -106,7 +117,7 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         more,
         newest,
         accounts,
-        controls: (extent >= Extent::Controlled).then_some(seed),
+        controls: (extent >= Extent::Controlled && !is_slow).then_some(seed),
         shared,
         drawer: Vec::new(),
         used: Vec::new(),
@@ -449,6 +460,7 @@ impl Course {
         tally.late = sim.ledger.bodies.iter().filter(|body| body.contains(r#""kind":"answer_late""#)).count() as u64;
         let dead_after = sim.world.dead_after;
         let late = |request: &&super::world::Request| request.last_event > request.sent + dead_after;
+        tally.adopted = sim.ledger.rows.iter().filter(|row| row.is_adopted()).count() as u64;
         let requests = sim.world.requests.iter();
         tally.ghosts = requests.filter(|request| sim.world.is_ghost(request)).filter(late).count() as u64;
         sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| tally.outcomes.add(outcome));

@@ -96,25 +96,23 @@ impl Tenancy {
     }
 
     /// A session takes the journal for itself; whoever has it may be dead already, and then it does not have to lapse.
-    fn take(&mut self, number: u32, (now, lasts): (Us, Us)) -> Result<u64, u64> {
-        let mut alive = self.tenants.iter().filter(|one| !one.fenced && one.until > now);
-        if let Some(one) = alive.next() {
-            return Err(one.renewals);
+    fn take(&mut self, number: u32, (now, lasts): (Us, Us)) -> Result<u64, (u64, u64)> {
+        let alive = self.tenants.iter().filter(|one| !one.fenced && one.until > now);
+        if let Some(one) = alive.max_by_key(|one| one.until) {
+            return Err((one.epoch, one.renewals));
         }
-        for one in &mut self.tenants {
-            (one.fenced, one.session) = (true, None);
-        }
+        self.tenants.iter_mut().for_each(|one| one.fenced = true);
         self.leases.clear();
         Ok(self.enters(number, false, (now, lasts)))
     }
 
-    fn join(&mut self, number: u32, (now, lasts): (Us, Us)) -> Option<u64> {
+    fn join(&mut self, number: u32, (now, lasts): (Us, Us)) -> Result<u64, (u64, u64)> {
         let is_exclusive = |one: &&mut Tenant| !one.is_runner && !one.fenced;
-        if self.tenants.iter_mut().filter(is_exclusive).any(|one| one.until > now) {
-            return None;
+        if let Some(one) = self.tenants.iter_mut().filter(is_exclusive).find(|one| one.until > now) {
+            return Err((one.epoch, one.renewals));
         }
         self.tenants.iter_mut().filter(is_exclusive).for_each(|one| one.fenced = true);
-        Some(self.enters(number, true, (now, lasts)))
+        Ok(self.enters(number, true, (now, lasts)))
     }
 
     fn renew(&mut self, epoch: u64, now: Us) -> bool {
@@ -124,8 +122,15 @@ impl Tenancy {
         true
     }
 
+    /// Its session is over. If it did not say that it leaves, its rows are others' as if its leases had lapsed: they have to say so.
     fn leave(&mut self, epoch: u64) {
-        self.tenants.retain(|one| one.epoch != epoch || one.fenced);
+        let has_rows = self.leases.values().any(|whose| *whose == epoch);
+        self.tenants.retain(|one| one.epoch != epoch || one.fenced || has_rows);
+        self.tenant(epoch).into_iter().for_each(|one| (one.until, one.finishing) = (Us::MIN, false));
+    }
+
+    /// It said that it leaves.
+    pub(crate) fn gives_back(&mut self, epoch: u64) {
         self.leases.retain(|_, whose| *whose != epoch);
     }
 
@@ -254,40 +259,40 @@ impl Drop for Hold {
 }
 
 impl Hold {
-    /// Takes the journal for a session alone. It watches whoever has it until that one shows that it is alive, or lapses.
+    /// Takes the journal for a session alone.
     pub(crate) async fn take(handle: &Handle) -> Option<Self> {
         // Where sessions follow upon each other, each one is known to be over.
         let lasts = if handle.seat.is_some() { EXCLUSIVE_LASTS } else { 0 };
+        Self::watch(handle, false, lasts).await
+    }
+
+    pub(crate) async fn join(handle: &Handle, lasts: Duration) -> Option<Self> {
+        Self::watch(handle, true, Us::try_from(lasts.as_micros()).unwrap()).await
+    }
+
+    /// Watches whoever has it until that one shows that it is alive, or lapses.
+    async fn watch(handle: &Handle, is_runner: bool, lasts: Us) -> Option<Self> {
         let mut seen = None;
         loop {
+            let asked = handle.time.now_us();
+            if is_runner {
+                handle.trip().await;
+            }
             let now = handle.time.now_us();
             let taken = {
                 let mut sim = handle.sim();
                 let number = sim.world.session;
-                sim.tenancy.take(number, (now, lasts))
+                let tenancy = &mut sim.tenancy;
+                if is_runner { tenancy.join(number, (now, lasts)) } else { tenancy.take(number, (now, lasts)) }
             };
             match taken {
-                Ok(epoch) => return Some(Self::keep(handle, epoch, false, (now, lasts))),
-                Err(renewals) if *seen.get_or_insert(renewals) == renewals => {
+                Ok(epoch) => return Some(Self::keep(handle, epoch, is_runner, (asked, lasts))),
+                Err(found) if *seen.get_or_insert(found) == found => {
                     tokio::time::sleep(Duration::from_millis(250)).await;
                 }
                 Err(_) => return None,
             }
         }
-    }
-
-    pub(crate) async fn join(handle: &Handle, lasts: Duration) -> Option<Self> {
-        let asked = handle.time.now_us();
-        let lasts = Us::try_from(lasts.as_micros()).unwrap();
-        handle.trip().await;
-        let joined = {
-            let now = handle.time.now_us();
-            let mut sim = handle.sim();
-            let number = sim.world.session;
-            sim.tenancy.join(number, (now, lasts))
-        };
-        handle.trip().await;
-        joined.map(|epoch| Self::keep(handle, epoch, true, (asked, lasts)))
     }
 
     fn keep(handle: &Handle, epoch: u64, is_runner: bool, (asked, lasts): (Us, Us)) -> Self {

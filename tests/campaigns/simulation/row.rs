@@ -23,6 +23,8 @@ pub(crate) struct Row {
     /// Searches of the operation history.
     pub(crate) searches: Vec<(usize, Found)>,
     pub(crate) settled: Option<(Outcome, Evidence)>,
+    /// The session that settled it.
+    pub(crate) settled_by: Option<u64>,
     /// What a person said became of it, last.
     pub(crate) resolved: Option<Outcome>,
     /// The entries that accept a loss of entries while the row had no outcome.
@@ -67,6 +69,7 @@ impl Row {
             looks: Vec::new(),
             searches: Vec::new(),
             settled: None,
+            settled_by: None,
             resolved: None,
             lost: Vec::new(),
             late: Vec::new(),
@@ -83,6 +86,14 @@ impl Row {
     pub(crate) fn learn(&mut self, seq: usize, entry: &Entry) {
         self.entries.push(seq);
         self.take(seq, entry, &entry.event);
+        if self.settled.is_some() {
+            self.settled_by = self.settled_by.or(entry.session);
+        }
+    }
+
+    /// Whether another session settled it than the one that asked last.
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.settled_by.is_some() && self.attempts.last().is_some_and(|last| last.session != self.settled_by)
     }
 
     pub(crate) fn is_touched(&self) -> bool {

@@ -13,7 +13,7 @@ use keybatch::policy::guard::IfInUse;
 use keybatch::policy::recreated::IfRecreated;
 use keybatch::session::order::{
     AbandonOrder, Approvals, Confirmation, MaxFailures, OnDrift, Order, Overrides, PlanOrder, Repeat, ResumeOrder,
-    Rollback, RunOrder, RunPlanOrder, Subject, Who,
+    Rollback, RunOrder, RunPlanOrder, Subject, Who, WorkOrder,
 };
 use keybatch::session::summary::{State, StopWord};
 use keybatch::session::{self, Ending, PlanEnding, Refusal, Sent, SessionError};
@@ -230,7 +230,11 @@ impl Session<'_> {
 
     /// As a runner.
     async fn to_work(&self) -> (SimHost, Result<Ending, SessionError>) {
-        self.to_resume(0, false).await
+        let run = self.handle.sim().ledger.runs.last().map(|run| run.run.to_string()).unwrap_or_default();
+        let order = WorkOrder { order: self.order(false), run };
+        let host = self.host(0);
+        let ended = session::work_on(&host, &order).await;
+        (host, ended)
     }
 
     pub(crate) fn mark(&self) -> Mark {

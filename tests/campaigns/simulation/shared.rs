@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::crowd::{Actor, Seat, work_at_once};
 use super::fate::while_;
 use super::ledger::Handle;
-use super::life::{CALM_FROM, Course};
+use super::life::{CALM_FROM, Course, SLOW};
 use super::session::{Ended, Session};
 use super::time::{MS, SECOND, Us};
 
@@ -23,6 +23,7 @@ struct Part {
     frozen: Vec<(Us, Us)>,
     cuts: Vec<(Us, Us)>,
     stops: Option<Us>,
+    trap: Option<(usize, Option<Us>)>,
 }
 
 impl Part {
@@ -39,7 +40,8 @@ impl Part {
             (from, from + lasts * rng.i64(2..30) / 10)
         };
         let mut some = |odds: u32| !is_quiet && rng.u32(0..odds) == 0;
-        let (dies, freezes, cut, stops) = (some(3), some(3), some(5), some(6));
+        let (dies, freezes, cut, stops, is_trapped) = (some(4), some(4), some(4), some(6), some(3));
+        let length = (rng.u32(0..4) > 0).then(|| lasts * rng.i64(8..30) / 10);
         Self {
             is_runner,
             begins,
@@ -47,6 +49,7 @@ impl Part {
             frozen: freezes.then(|| span(rng)).into_iter().collect(),
             cuts: cut.then(|| span(rng)).into_iter().collect(),
             stops: stops.then(|| soon(rng)),
+            trap: is_trapped.then(|| (rng.usize(1..4), length)),
         }
     }
 }
@@ -75,6 +78,7 @@ impl Course {
             sim.world.faults = self.faults.clone();
             sim.world.refusing.clear();
             sim.world.unreachable.clear();
+            sim.world.departures.clear();
             sim.world.is_clock_wrong = self.time.is_wrong();
         }
         fastrand::seed(self.seed.wrapping_mul(1_000).wrapping_add(u64::from(self.sessions + number)) ^ 0xc0de);
@@ -84,7 +88,15 @@ impl Course {
         let ends: Vec<_> = actors.iter().filter_map(|actor| actor.ended).collect();
         drop(actors);
         self.time.switch(ended, None);
-        self.sim.lock().unwrap().world.resources.iter_mut().for_each(|resource| resource.last_read = None);
+        {
+            let world = &mut self.sim.lock().unwrap().world;
+            world.resources.iter_mut().for_each(|resource| resource.last_read = None);
+            let is_slow = self.settings.rate == Some(format!("{SLOW}/s"));
+            // One that takes the journal for itself begins with a rate of its own.
+            if is_slow && parts.iter().all(|part| part.is_runner) && world.is_too_fast(SLOW + parts.len()) {
+                world.breaks(format!("P135: {} runners ask more often than permitted", parts.len()));
+            }
+        }
         self.tally.crowds += 1;
         self.tally.deaths += ends.iter().filter(|end| **end == Ended::Died).count() as u64;
         self.tally.failed_commits += ends.iter().filter(|end| **end == Ended::JournalFailed).count() as u64;
@@ -113,6 +125,7 @@ impl Course {
         let mut actor = Actor::new(number, seat, part.begins, work);
         actor.dies = part.dies;
         actor.frozen.clone_from(&part.frozen);
+        actor.trap = part.trap;
         actor
     }
 }

@@ -113,6 +113,10 @@ impl Store {
         let mut sim = self.handle.sim();
         let run = sim.ledger.runs.last().map_or(0, |run| run.opened_seq);
         sim.tenancy.decided(run.cast_signed(), &decided);
+        let leaves = |(entry, _): &(Entry, _)| matches!(&entry.event, Event::LeaseEnded(ended) if Some(ended.of) == self.session);
+        if batch.0.iter().any(leaves) {
+            sim.tenancy.gives_back(self.shared.epoch);
+        }
         let head = mark(&sim.ledger);
         Ok(Appended { head, ..appended })
     }

@@ -84,11 +84,12 @@ tally! {
     told_stops: 40,
     refused_rates: 5,
     /// Several sessions at once, and what came of it: rows that were taken over, appends that were refused to those who were fenced off, answers
-    /// that came too late for the row, sessions that found the journal taken.
+    /// that came too late for the row, rows that another session settled than the one that asked, sessions that found the journal taken.
     crowds: 0,
     taken_over: 0,
     fenced: 0,
     late: 0,
+    adopted: 0,
     locked: 0,
     sessions: 2_000,
     deaths: 300,
