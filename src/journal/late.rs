@@ -39,14 +39,7 @@ pub(super) async fn record<S: EntryStore>(
 /// The end of an attempt, without what it would have decided.
 fn late(draft: &Draft) -> Option<Draft> {
     let Event::AttemptFinished(finished) = &draft.event else { return None };
-    let finished = finished.clone();
-    let late = AnswerLate {
-        attempt: finished.attempt,
-        class: finished.class,
-        exchange: finished.exchange,
-        shown: finished.shown,
-        failure: finished.failure,
-    };
+    let late = AnswerLate::from((**finished).clone());
     Some(Draft { event: Event::AnswerLate(Box::new(late)), ..draft.clone() })
 }
 

@@ -105,6 +105,7 @@ impl<H: Host> Session<'_, H> {
         let controls = self.because.is_none().then(|| self.controls(record, &shared.settings, &control, steered));
         let listening =
             controls.as_ref().and_then(|controls| self.host.listen(Arc::clone(controls) as Arc<dyn AtWork>));
+        let shares = self.keep_to_shares(&control, record.endpoint.as_deref(), &lanes);
         let work = lanes.into_iter().map(|(target, lane)| lane_work(target, lane, sealed, pending));
         let watched = Watched::Working { rows: total, sandbox: self.sandbox, settled: Arc::clone(&self.settled) };
         let worked = process(shared, Arc::new(self.open.reader.clone()), work.collect());
@@ -113,6 +114,7 @@ impl<H: Host> Session<'_, H> {
             ended = while_watched(&**self.host.operator(), watched, worked) => ended,
             () = self.host.stops().hurried() => return Ok(self.exit_at_once().await),
             () = self.time_is_up(&control) => Ok(()),
+            failed = shares => Err(failed),
         };
         if let Some(controls) = controls {
             controls.close().await;

@@ -1,5 +1,6 @@
 //! To share a run with other runners: each works on the rows that it claims, until all rows have outcomes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::admit::plan_of;
@@ -14,8 +15,9 @@ use super::order::WorkOrder;
 use super::summary::{State, StopWord, Summary};
 use crate::domain::{AttemptTime, Settings};
 use crate::execute::Runner;
-use crate::execute::control::Stop;
-use crate::journal::{JournalError, RunRecord, RunState};
+use crate::execute::control::{Control, Stop, StoppedBy};
+use crate::journal::{JournalError, RunRecord, RunState, TargetRecord};
+use crate::lane::{Lane, sharing};
 use crate::record::Draft;
 use crate::record::event::{Event, RunFinished};
 use crate::record::lease::{LeaseEnd, LeaseEnded};
@@ -81,6 +83,27 @@ async fn go_on<H: Host>(
 }
 
 impl<H: Host> Session<'_, H> {
+    /// Keeps the lanes to the rates that all runners share, if there are others. Ends only if that is no longer possible.
+    pub(super) fn keep_to_shares(
+        &self,
+        control: &Arc<Control>,
+        endpoint: Option<&str>,
+        lanes: &[(TargetRecord, Arc<Lane<H::Port>>)],
+    ) -> impl Future<Output = JournalError> + use<H> {
+        let shared = self.runner.as_ref().map(|runner| {
+            let endpoint = endpoint.unwrap_or_default().to_owned();
+            let lanes = lanes.iter().map(|(_, lane)| (lane.target.clone(), Arc::clone(lane))).collect();
+            sharing::share(Arc::clone(&runner.roster), endpoint, lanes)
+        });
+        let control = Arc::clone(control);
+        async move {
+            let Some(shared) = shared else { return std::future::pending().await };
+            let Err(error) = shared.await;
+            control.stop(StoppedBy::Journal, error.to_string());
+            error
+        }
+    }
+
     /// Records how this runner ended, and how the run did, if that is for it to say.
     pub(super) async fn leave_others(&self, runner: &Runner, stop: Option<Stop>) -> Result<Summary, JournalError> {
         let record = self.record().await?;
