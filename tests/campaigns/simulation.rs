@@ -9,7 +9,9 @@
 //!   The session may execute a plan's file that was made before, with approvals; others act in between. One life of four has several
 //!   accounts. Between sessions, a person may say what became of rows. Then, in one life of six, or after a run that was given up, another run over the same names, some of them re-created; and
 //!   between sessions, sometimes, an older copy of the journal. In one session of four, somebody pauses it, lets it go on, holds its
-//!   rate or stops it. In some lives, requests without an answer are delivered as long as their signature lives.
+//!   rate or stops it. In some lives, requests without an answer are delivered as long as their signature lives. In one life of two, several
+//!   runners share the run now and then, each in a runtime of its own over one time: they are killed, stopped for longer than their leases
+//!   last, and cut off from the journal.
 //! ```
 //!
 //! `KEYBATCH_SEEDS=1000000 cargo test --release --test campaigns simulation::lives` goes through more of them, and
@@ -50,6 +52,7 @@ mod signers;
 mod stage;
 mod store;
 mod tally;
+mod tenancy;
 mod time;
 mod world;
 

@@ -19,8 +19,8 @@ use super::leased::Leased;
 use super::model;
 use super::paper::{Day, Paper};
 use super::plan::{ENDPOINT, Manifest};
-use super::roster::Tenancy;
 pub(crate) use super::row::{Attempt, Row};
+use super::tenancy::Tenancy;
 use super::time::SimTime;
 use super::world::World;
 

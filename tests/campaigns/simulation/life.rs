@@ -20,9 +20,9 @@ use super::model;
 use super::paper::Paper;
 use super::plan::Manifest;
 use super::refusals::Refused;
-use super::roster::Tenancy;
 use super::session::{Ended, Session, Verb};
 use super::tally::Tally;
+use super::tenancy::Tenancy;
 use super::time::{MS, SECOND, SimTime, Us};
 use super::world::World;
 
@@ -66,17 +66,8 @@ pub(crate) enum Extent {
 pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
     let mut rng = Rng::with_seed(seed);
     let mut faults = Faults::draw(&mut rng);
-    let mut shared = (extent >= Extent::Shared).then(|| Rng::with_seed(seed.rotate_left(40) ^ 0x5a2ed));
-    let mut shared = shared.take_if(|rng| rng.u32(0..2) == 0);
-    if shared.is_some() {
-        // A journal that is shared is in a database, and whoever writes to that has nearly its time.
-        faults.jump = 0;
-    }
     let mut settings = settings(&mut rng);
-    let is_slow = shared.as_mut().is_some_and(|rng| rng.u32(0..4) == 0);
-    if is_slow {
-        settings.rate = Some(format!("{SLOW}/s"));
-    }
+    let shared = if extent >= Extent::Shared { shares(seed, &mut faults, &mut settings) } else { None };
     let time = Arc::new(SimTime::new());
     let mut world = World::new(rng.fork(), faults.clone(), &settings, log);
     let max_age = SignedDuration::try_from(settings.max_observation_age).unwrap();
@@ -117,7 +108,7 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         more,
         newest,
         accounts,
-        controls: (extent >= Extent::Controlled && !is_slow).then_some(seed),
+        controls: (extent >= Extent::Controlled && !is_slow(&settings)).then_some(seed),
         shared,
         drawer: Vec::new(),
         used: Vec::new(),
@@ -140,6 +131,24 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         life.run();
     }
     life.over()
+}
+
+/// In one life of two, several sessions work at once; in some of these, at a rate that they reach.
+fn shares(seed: u64, faults: &mut Faults, settings: &mut Settings) -> Option<Rng> {
+    let mut rng = Rng::with_seed(seed.rotate_left(40) ^ 0x5a2ed);
+    if rng.bool() {
+        return None;
+    }
+    // A journal that is shared is in a database, and whoever writes to that has nearly its time.
+    faults.jump = 0;
+    if rng.u32(0..4) == 0 {
+        settings.rate = Some(format!("{SLOW}/s"));
+    }
+    Some(rng)
+}
+
+pub(crate) fn is_slow(settings: &Settings) -> bool {
+    settings.rate.as_deref() == Some(&*format!("{SLOW}/s"))
 }
 
 fn settings(rng: &mut Rng) -> Settings {

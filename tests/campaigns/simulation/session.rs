@@ -8,12 +8,11 @@ use std::time::Duration;
 use fastrand::Rng;
 use keybatch::domain::{Class, Outcome, Settings};
 use keybatch::execute::control::Limits;
-use keybatch::journal::JournalError;
 use keybatch::policy::guard::IfInUse;
 use keybatch::policy::recreated::IfRecreated;
 use keybatch::session::order::{
     AbandonOrder, Approvals, Confirmation, MaxFailures, OnDrift, Order, Overrides, PlanOrder, Repeat, ResumeOrder,
-    Rollback, RunOrder, RunPlanOrder, Subject, Who, WorkOrder,
+    Rollback, RunOrder, RunPlanOrder, Subject, Who,
 };
 use keybatch::session::summary::{State, StopWord};
 use keybatch::session::{self, Ending, PlanEnding, Refusal, Sent, SessionError};
@@ -228,15 +227,6 @@ impl Session<'_> {
         (host, ended)
     }
 
-    /// As a runner.
-    async fn to_work(&self) -> (SimHost, Result<Ending, SessionError>) {
-        let run = self.handle.sim().ledger.runs.last().map(|run| run.run.to_string()).unwrap_or_default();
-        let order = WorkOrder { order: self.order(false), run };
-        let host = self.host(0);
-        let ended = session::work_on(&host, &order).await;
-        (host, ended)
-    }
-
     pub(crate) fn mark(&self) -> Mark {
         let sim = self.handle.sim();
         (sim.ledger.bodies.len(), sim.world.requests.len(), sim.world.reads)
@@ -324,23 +314,6 @@ impl Session<'_> {
         }
     }
 
-    /// One of several sessions at once: a runner, or one that wants the journal for itself.
-    pub(crate) async fn shares(&self, is_runner: bool) -> Ended {
-        self.handle.sim().world.is_eve = true;
-        let (host, ended) = if is_runner { self.to_work().await } else { self.to_resume(0, false).await };
-        let sent = {
-            let sim = self.handle.sim();
-            let mut own = sim.world.requests.iter().filter(|request| request.session == self.number);
-            own.any(|request| request.delivered != Some(Class::NotSent))
-        };
-        match ended {
-            Err(error) if matches!(&*error.why, Refusal::Journal(JournalError::Locked { .. })) && !sent => {
-                Ended::Locked
-            }
-            ended => self.judge(&host, ended, sent),
-        }
-    }
-
     /// Nothing is sent, and the run is closed unless something is still open.
     async fn gives_up(&self) -> Ended {
         let (run, requests) = {
@@ -369,7 +342,7 @@ impl Session<'_> {
         }
     }
 
-    fn judge(&self, host: &SimHost, ended: Result<Ending, SessionError>, sent: bool) -> Ended {
+    pub(crate) fn judge(&self, host: &SimHost, ended: Result<Ending, SessionError>, sent: bool) -> Ended {
         match ended {
             Ok(Ending::Summed(summary)) => {
                 let rows = self.handle.sim().ledger.rows.len() as u64;

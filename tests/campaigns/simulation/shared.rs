@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use fastrand::Rng;
+use keybatch::domain::Class;
+use keybatch::journal::JournalError;
+use keybatch::session::order::WorkOrder;
+use keybatch::session::{self, Ending, Refusal, SessionError};
 use tokio::sync::Notify;
 
 use super::crowd::{Actor, Seat, work_at_once};
 use super::fate::while_;
+use super::host::SimHost;
 use super::ledger::Handle;
-use super::life::{CALM_FROM, Course, SLOW};
+use super::life::{CALM_FROM, Course, SLOW, is_slow};
 use super::session::{Ended, Session};
 use super::time::{MS, SECOND, Us};
 
@@ -91,10 +96,11 @@ impl Course {
         {
             let world = &mut self.sim.lock().unwrap().world;
             world.resources.iter_mut().for_each(|resource| resource.last_read = None);
-            let is_slow = self.settings.rate == Some(format!("{SLOW}/s"));
             // One that takes the journal for itself begins with a rate of its own.
-            if is_slow && parts.iter().all(|part| part.is_runner) && world.is_too_fast(SLOW + parts.len()) {
-                world.breaks(format!("P135: {} runners ask more often than permitted", parts.len()));
+            let is_shared = is_slow(&self.settings) && parts.iter().all(|part| part.is_runner);
+            if let Some(times) = world.is_too_fast(SLOW + parts.len()).filter(|_| is_shared) {
+                let times: Vec<_> = times.into_iter().map(super::time::service_time).collect();
+                world.breaks(format!("{} runners ask more often than permitted together: {times:?}", parts.len()));
             }
         }
         self.tally.crowds += 1;
@@ -127,5 +133,33 @@ impl Course {
         actor.frozen.clone_from(&part.frozen);
         actor.trap = part.trap;
         actor
+    }
+}
+
+impl Session<'_> {
+    /// One of several sessions at once: a runner, or one that wants the journal for itself.
+    pub(crate) async fn shares(&self, is_runner: bool) -> Ended {
+        self.handle.sim().world.is_eve = true;
+        let (host, ended) = if is_runner { self.to_work().await } else { self.to_resume(0, false).await };
+        let sent = {
+            let sim = self.handle.sim();
+            let mut own = sim.world.requests.iter().filter(|request| request.session == self.number);
+            own.any(|request| request.delivered != Some(Class::NotSent))
+        };
+        match ended {
+            Err(error) if matches!(&*error.why, Refusal::Journal(JournalError::Locked { .. })) && !sent => {
+                Ended::Locked
+            }
+            ended => self.judge(&host, ended, sent),
+        }
+    }
+
+    /// As a runner.
+    async fn to_work(&self) -> (SimHost, Result<Ending, SessionError>) {
+        let run = self.handle.sim().ledger.runs.last().map(|run| run.run.to_string()).unwrap_or_default();
+        let order = WorkOrder { order: self.order(false), run };
+        let host = self.host(0);
+        let ended = session::work_on(&host, &order).await;
+        (host, ended)
     }
 }

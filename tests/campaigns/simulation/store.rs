@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keybatch::domain::Clock as _;
 use keybatch::journal::{
-    Appended, Batch, Blame, Cadence, EntryStore, Head, JournalError, LastCheckpoint, Stamp, TreeHead,
+    Appended, Batch, Blame, Cadence, EntryStore, Head, JournalError, LastCheckpoint, OnUnrecorded, Stamp, TreeHead,
 };
 use keybatch::record::checkpoint::base64;
 use keybatch::record::event::{Event, PREVIOUS};
@@ -259,6 +259,16 @@ impl EntryStore for Store {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Late answers are recorded where somebody would be told of them else.
+    fn unrecorded(&self) -> Option<OnUnrecorded> {
+        let handle = self.handle.clone();
+        let tell = move |drafts: &[Draft]| {
+            let now = handle.time.now_us();
+            handle.sim().world.note(now, || format!("not recorded: {} answers", drafts.len()));
+        };
+        self.shared.is_runner.then(|| Arc::new(tell) as OnUnrecorded)
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {

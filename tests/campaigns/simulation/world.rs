@@ -372,10 +372,10 @@ impl World {
         self.departures.entry((account.to_owned(), region.to_owned())).or_default().push(now);
     }
 
-    /// More than so many left for one target within a second.
-    pub(crate) fn is_too_fast(&self, most: usize) -> bool {
-        let too_fast = |times: &Vec<Us>| times.windows(most + 1).any(|some| some[most] - some[0] < SECOND);
-        self.departures.values().any(too_fast)
+    /// When more than so many left for one target within a second.
+    pub(crate) fn is_too_fast(&self, most: usize) -> Option<Vec<Us>> {
+        let is_too_fast = |some: &&[Us]| some[most] - some[0] < SECOND;
+        self.departures.values().find_map(|times| times.windows(most + 1).find(is_too_fast).map(<[Us]>::to_vec))
     }
 
     /// Whether anything is still to come.
