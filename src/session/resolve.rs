@@ -151,7 +151,7 @@ impl Known {
     fn take(&mut self, entry: &Entry) {
         match &entry.event {
             Event::IntentRecorded(intent) => self.name.clone_from(&intent.line.name),
-            Event::AttemptStarted(_) => {}
+            Event::AttemptStarted(_) | Event::AnswerLate(_) => {}
             Event::AttemptFinished(finished) => self.settle(finished.settled().map(|(outcome, _)| outcome)),
             Event::RowSettled(settled) => self.settle(Some(settled.outcome)),
             Event::RowResolved(told) => self.now = Some(told.outcome),
