@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 KINDS = """journal_created session_opened session_closed manifest_ingested intent_recorded plan_sealed override_used plan_approved
     plan_signed run_started attempt_started attempt_finished operation_polled observed row_settled row_resolved rate_changed run_stopped
-    run_finished run_abandoned reconciled control_used checkpoint_made checkpoint_anchored""".split()
+    run_finished run_abandoned reconciled control_used checkpoint_made checkpoint_anchored lease_taken lease_ended answer_late""".split()
 WORDS = {"source": "get_key_pair get_key_pairs get_instances get_operations_for_resource",
     "class": """succeeded pending operation_failed not_found throttled not_sent setup_in_progress refused denied refused_for_all
         unanswered""",
@@ -18,7 +18,7 @@ WORDS = {"source": "get_key_pair get_key_pairs get_instances get_operations_for_
         started_late""",
     "role": "maker session", "what": "pause continue rate stop", "failure": "not_started exit signal timeout"}
 WORDS = {name: words.split() for name, words in WORDS.items()}
-ALWAYS = {"attempt_finished": ["class"], "operation_polled": ["class"], "observed": ["source", "found"],
+ALWAYS = {"attempt_finished": ["class"], "answer_late": ["class"], "operation_polled": ["class"], "observed": ["source", "found"],
     "row_settled": ["outcome", "evidence"], "row_resolved": ["outcome", "evidence"], "plan_signed": ["role", "key", "signature"],
     "plan_approved": ["signer", "key", "signature"], "control_used": ["what"]}
 # Fields and what they hold: s text, e text that is not empty, n a number, h a SHA-256, t a time in whole seconds, b a truth value; ? may be absent
@@ -26,6 +26,7 @@ SHAPES = {"plan_signed": "plan_root:s key:s signature:s", "plan_approved": "sign
     "checkpoint_anchored": """size:n root:s program:s elapsed_ms:n exit_code:n? detail:s? receipt:s? receipt_base64:s? receipt_bytes:n?
         receipt_cut:b?""",
     "reconciled": """file_count:n files_sha256:h from:t until:t records:n events:n unreadable:n unexplained:n resolves:n by:e""",
+    "lease_taken": "account:s region:s lasts_ms:n skew_ms:s?", "lease_ended": "of:n why:s stopped:s? detail:s?", "answer_late": "attempt:n elapsed_us:n",
     "control_used": "by:e uid:n per_s:s?", "row_resolved": "because:e by:s event_id:s?", "file": "name:e sha256:h bytes:n", "contradiction": "row:n attempt:n event_id:s?",
     "finding": """event_id:e event_time:t region:s key_pair_name:s? account:s? by:s? source_ip:s? user_agent:s? error_code:s?"""}
 KIND_OF = {"s": lambda value: type(value) is str, "e": lambda value: type(value) is str and value, "b": lambda value: type(value) is bool,
@@ -33,6 +34,8 @@ KIND_OF = {"s": lambda value: type(value) is str, "e": lambda value: type(value)
     "t": lambda value: re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) and time.strptime(value, "%Y-%m-%dT%H:%M:%SZ")}
 SAYS = """succeeded failed another_name another_place another_operation another_time another_run another_caller several_records""".split()
 WHY = "another_caller unknown_run no_such_attempt unattributed".split()
+STOPPED = "signal max_failures max_deletes max_duration breaker canary control journal".split()
+ALONE = """refused_for_all all_denied endpoint_gone throttled_for_long nothing_leaves cannot_read nothing_readable doubtful""".split()
 BEFORE_EXECUTION = ("throttled", "not_sent", "setup_in_progress", "denied", "refused_for_all")
 BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
@@ -257,6 +260,7 @@ class Row:
         is_known = {self.verdict, line["verdict"]} <= {"delete", "skip", "absent"}
         must(is_known and line["row"] == entry["row"], seq, "its line is of another row, or has an unknown verdict")
         self.attempts, self.same, self.lost = 0, False, False
+        self.by, self.gone, self.waiting, self.late = None, set(), {}, set()  # who has it, had it, waits for which answer; answers too late
         self.open = self.last = self.answer = self.outcome = self.settled = self.now = None
 
     def settle(self, seq, outcome):
@@ -269,8 +273,17 @@ class Row:
         must(rests == sorted(set(rests)) and needed <= set(rests), seq, "what it rests on is not ascending, or lacks an entry")
         must(all(rest in self.entries or rest in also for rest in rests), seq, "it rests on no earlier entry of its row")
 
+    def answered_late(self, entry, seq):
+        must(self.waiting.pop(entry["attempt"], None) == entry["session"], seq, "no such attempt of its session is without an answer")
+        self.gone.add(entry["session"])
+        self.late.add(seq)
+
     def step(self, kind, entry, seq, also):
         session, outcome, evidence = entry["session"], entry.get("outcome"), entry.get("evidence")
+        if kind != "row_resolved":
+            must(session not in self.gone, seq, "its session has lost the row")
+            self.gone |= {self.by} - {None, session}
+            self.by = session
         if kind == "row_resolved":
             said = {"in_doubt": ["deleted", "gone", "absent", "failed"], "gone": ["deleted", "absent"]}.get(self.outcome, [])
             said = said + [self.outcome] * (self.now != self.outcome)
@@ -280,7 +293,7 @@ class Row:
             must(outcome == "deleted" or not is_record, seq, "a record of CloudTrail shows that a key pair was deleted, and nothing else")
             if "file" in entry:
                 shaped(entry["file"], seq, "file")
-            self.rests(entry, seq, {self.intent, self.settled})
+            self.rests(entry, seq, {self.intent, self.settled}, self.late)
             self.now = outcome
         elif self.outcome:  # a canary is looked at once more
             must(kind == "observed" and entry["source"] == "get_key_pair", seq, "the row has its outcome already")
@@ -299,9 +312,11 @@ class Row:
                 must(not self.attempts or self.last in BEFORE_EXECUTION or self.same, seq, "the key pair was not read before it")
                 self.attempts, self.open, self.last, self.same, self.answer = self.attempts + 1, session, None, False, None
                 must(entry["attempt"] == self.attempts, seq, "attempts are numbered from 1 without gaps")
+                self.waiting[self.attempts] = session
             elif kind == "attempt_finished":
                 must(self.open == session and entry["attempt"] == self.attempts, seq, "no such attempt is in flight")
                 self.open, self.last, self.answer = None, entry["class"], seq
+                self.waiting.pop(self.attempts, None)
                 refused = ("refused", "denied", "refused_for_all", "throttled", "setup_in_progress")
                 fits = {"deleted": ("succeeded",), "failed": refused}.get(outcome, ())
                 is_said = evidence == "answer" and self.last in fits
@@ -327,8 +342,8 @@ def count(targets, line):
 class Run:
     def __init__(self, bound):
         self.bound, self.rows, self.leaves, self.targets, self.listings = bound, {}, [], {}, set()
-        self.sealed = self.started = self.ended = self.is_file = None
-        self.told, self.deleting = {}, set()  # by session: what it was told last; the sessions that may delete
+        self.sealed = self.started = self.ended = self.abandoned = self.is_file = None
+        self.places, self.told, self.deleting = set(), {}, set()  # targets; by session: what it was told last; the sessions that may delete
         self.keys, self.people, self.parties, self.roles, self.asked, self.signers = set(), set(), set(), set(), set(), set()
 
 class History:
@@ -336,10 +351,16 @@ class History:
         self.sessions, self.runs, self.ids, self.rollbacks, self.in_flight = {}, {}, set(), set(), {}
         self.at, self.id, self.holder, self.partial = "", None, None, partial
         self.made, self.handed_over, self.resolves, self.sign_keys = {}, 0, {}, {}
+        # How far each runner is; the run of those that are open; who ended all before it; whose a row is; how many answers each waits for
+        self.runners, self.shared, self.since, self.taken, self.flying = {}, None, 0, {}, {}
 
     def step(self, seq, kind, entry, root):
         must(entry["at"] >= self.at, seq, "it is older than the one before it")
         self.at = entry["at"]
+        session = entry.get("session")
+        runner = self.runners.get(session)
+        lost = runner == "lapsed" or runner and session < self.since
+        must(not lost or kind == "answer_late", seq, "its leases had ended: others may have gone on with its rows")
         must((kind == "journal_created") == (seq == 0), seq, "a journal begins with journal_created, and has no other")
         if seq == 0:
             self.id = entry["journal_id"]
@@ -355,12 +376,20 @@ class History:
         else:
             must(entry["session"] in self.sessions, seq, "its session was never opened")
             of = self.sessions[entry["session"]]
-            held = self.partial or entry["session"] == self.holder
+            held = self.partial or session == self.holder or runner in ("work", "left") or kind == "answer_late"
             must(held and ("run" not in entry or entry["run"] != of), seq, "its session is not open, or it names its own run")
             run = entry.get("run", of)
             must(run is None or run in self.runs, seq, "its run was never opened")
-            if kind == "session_closed":
+            must(runner != "left" or kind == "session_closed", seq, "its session has left")
+            must(not runner or kind not in ("run_stopped", "run_abandoned"), seq, "a runner neither stops nor abandons its run")
+            if kind == "session_closed" and runner:
+                must(run == of and (runner == "left" or self.runs[run].ended), seq, "it closes a runner that has not left")
+                self.lose(seq, session, "closed")
+            elif kind == "session_closed":
                 self.holder = None
+            elif kind in ("lease_taken", "lease_ended", "answer_late"):
+                must(runner and run == of and "run" not in entry, seq, "its session is no runner")
+                {"lease_taken": self.take, "lease_ended": self.end, "answer_late": self.late}[kind](seq, entry, self.runs[run])
             elif kind == "reconciled":
                 must(of is None and run is not None and "row" not in entry and not self.partial, seq, "its session is of a run")
                 self.reconciled(seq, entry, run)
@@ -395,9 +424,57 @@ class History:
         is_bound = "run" not in entry or entry["run"] in self.runs and self.runs[entry["run"]].bound == bound
         must(is_bound, seq, "its run was never opened, or is bound to another account or endpoint")
         self.sessions[seq] = seq if "run_id" in entry else entry.get("run")
-        if entry["command"] in ("run", "resume") and self.sessions[seq] is not None:
+        if entry["command"] in ("run", "resume", "work") and self.sessions[seq] is not None:
             self.runs[self.sessions[seq]].deleting.add(seq)
-        self.holder, self.in_flight, self.sign_keys[seq] = seq, {}, entry["settings"].get("sign_key")
+        self.sign_keys[seq], works = entry["settings"].get("sign_key"), entry["command"] == "work"
+        run = self.runs.get(entry.get("run")) if works else None
+        must(not works or run and run.started and not run.abandoned, seq, "a runner works on a run that was started before")
+        if works:
+            self.runners[seq], self.flying[seq] = "work", 0
+        if not works or self.shared != entry["run"]:
+            self.shared, self.since, self.taken, self.in_flight = entry["run"] if works else None, seq, {}, {}
+        self.holder = None if works else seq
+
+    def lose(self, seq, session, state):
+        must(state == "lapsed" or not self.flying[session], seq, "its attempts are still in flight")
+        self.runners[session] = state
+        self.taken = {row: by for row, by in self.taken.items() if by != session}
+
+    def take(self, seq, entry, run):
+        """A runner takes rows of a target that nobody has, and that have no outcome."""
+        must(not self.partial and not run.ended and "row" not in entry, seq, "its run has ended, or it has no place in a story")
+        must(entry["lasts_ms"] and re.fullmatch("0|-?[1-9][0-9]{0,18}", entry.get("skew_ms", "0")), seq, "a number is none")
+        before, rows = 0, entry["rows"]
+        for first, last in rows:
+            must(before < first <= last <= len(run.rows), seq, "its rows are not ascending, or not all of its run")
+            for row in range(first, last + 1):
+                is_free = row not in self.taken and not run.rows[row].outcome
+                is_of = run.rows[row].key[:2] == (entry["account"], entry["region"])
+                must(is_free and is_of, seq, "it takes a row that another one has, that has its outcome, or that is of another target")
+                self.taken[row] = entry["session"]
+            before = last
+        must(rows, seq, "it takes no rows")
+
+    def end(self, seq, entry, run):
+        """A runner leaves, or says that the leases of another one lapsed."""
+        of, why, targets = entry["of"], entry["why"], entry.get("targets", [])
+        must(not self.partial and "row" not in entry, seq, "it has no place in the story of a row")
+        is_told = why == ("left" if of == entry["session"] else "lapsed")
+        must(is_told, seq, "only a runner itself says that it leaves, and only others say that its leases lapsed")
+        is_one = of in self.runners and self.sessions[of] == self.sessions[entry["session"]]
+        must(is_one, seq, "it is about no runner of its run")
+        must(why == "left" or not {"stopped", "detail", "targets"} & set(entry), seq, "it says what stopped another one")
+        named = [(target["account"], target["region"]) for target in targets]
+        is_known = entry.get("stopped", STOPPED[0]) in STOPPED and all(target["why"] in ALONE for target in targets)
+        must(is_known and len(set(named)) == len(named) and set(named) <= run.places, seq, "it names no known reason, or another target")
+        self.lose(seq, of, why)
+
+    def late(self, seq, entry, run):
+        """An answer that came after others had the row, or could have it: its session has lost its leases."""
+        must(entry.get("row") in run.rows and not {"outcome", "evidence"} & set(entry), seq, "it names no row, or has an outcome")
+        run.rows[entry["row"]].answered_late(entry, seq)
+        self.flying[entry["session"]] -= 1
+        self.lose(seq, entry["session"], "lapsed")
 
     def anchored(self, seq, entry):
         """A checkpoint was handed to a command: one that was made, in order, as the command ended."""
@@ -465,7 +542,9 @@ class History:
             count(run.targets, entry["line"])
             return run.leaves.append(leaf(canonical(entry["line"])))
         must(row in run.rows and run.started, seq, "its row has no intent, or its run was not started")
-        story = run.rows[row]
+        story, session = run.rows[row], entry["session"]
+        has = self.partial or session not in self.runners or self.taken.get(row) == session or story.outcome
+        must(has, seq, "its runner has not taken this row")
         if kind == "attempt_started":
             run.asked.add(entry["session"])
             must(run.told.get(entry["session"], "continue") == "continue", seq, "its session was told to pause or to stop before")
@@ -474,9 +553,14 @@ class History:
         story.step(kind, entry, seq, run.listings | self.rollbacks if kind == "row_settled" else ())
         if kind == "attempt_finished":
             self.in_flight.pop(story.key, None)
+        if session in self.flying:
+            self.flying[session] += {"attempt_started": 1, "attempt_finished": -1}.get(kind, 0)
+        if story.outcome:
+            self.taken.pop(row, None)
 
     def of_run(self, seq, kind, entry, run):
-        must(not run.ended, seq, "its run has ended")
+        is_aside = kind in ("observed", "rate_changed", "control_used") or kind == "plan_signed" and entry["role"] == "session"
+        must(not run.ended or is_aside and entry["session"] in self.runners, seq, "its run has ended")
         if kind == "observed":
             run.listings.add(seq)
         elif kind == "plan_sealed":
@@ -484,6 +568,7 @@ class History:
             is_it = self.partial and run.rows or not self.partial and entry["seal"] == computed
             must(is_it and not run.sealed, seq, "its plan is not the one of the intents before it", "altered")
             run.sealed, run.leaves, run.is_file = entry["seal"]["root"], [], "expires_at" in entry["header"]
+            run.places = {*run.targets, *((target["account"], target["region"]) for target in entry["targets"])}
         elif kind == "run_started":
             deletes = self.partial or entry["deletes"] == sum(row.verdict == "delete" for row in run.rows.values())
             must(deletes and run.sealed == entry["plan_root"] and not run.started, seq, "it starts another plan than is sealed")
@@ -495,7 +580,7 @@ class History:
                 counts[row.now or "not_attempted"] += 1
             must((entry["rows"], entry["outcomes"]) == (len(run.rows), counts), seq, "its counts are not those of the rows")
             must(kind == "run_abandoned" or not counts["not_attempted"], seq, "a row has no outcome")
-            run.ended = seq
+            run.ended, run.abandoned = seq, kind == "run_abandoned"
         elif kind == "control_used":
             must(run.started and not self.partial and entry["session"] in run.deleting, seq, "its session does not execute its run")
             is_rate, per_s = entry["what"] == "rate", entry.get("per_s", "")

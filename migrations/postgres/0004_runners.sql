@@ -12,6 +12,7 @@ CREATE TABLE keybatch.runner (
     session_no   bigint,                                     -- its session_opened
     until        timestamptz NOT NULL,                       -- when its leases lapse; -infinity where it gave them back
     lasts        interval NOT NULL,
+    since        timestamptz NOT NULL DEFAULT '-infinity',   -- since when they have not lapsed, if they ever had
     holder       text COLLATE "C" NOT NULL,                  -- JSON, for people
     renewals     bigint NOT NULL DEFAULT 0,
     fenced       boolean NOT NULL DEFAULT false,             -- it may add late answers and nothing else
@@ -44,11 +45,12 @@ CREATE TABLE keybatch.pace (
     PRIMARY KEY (endpoint, account_id, region)
 );
 
--- The leases of a runner last anew from now on, unless it gave them back.
+-- The leases of a runner last anew from now on, unless it gave them back. One that had lapsed was cut off, as others may have been.
 CREATE FUNCTION keybatch.prolong(my_epoch bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE keybatch.runner AS r SET renewals = r.renewals + 1,
+            since = CASE WHEN r.until <= clock_timestamp() THEN clock_timestamp() ELSE r.since END,
             until = CASE WHEN r.until = '-infinity' THEN r.until ELSE clock_timestamp() + r.lasts END
         WHERE r.epoch = my_epoch AND NOT r.fenced;
 END
@@ -387,9 +389,11 @@ BEGIN
     END IF;
     said := 'claimed';
     IF claim_number > me.claim_no THEN
-        -- Those that renew at this moment are alive.
+        -- Those that renew at this moment are alive. After the server was away from all of them, the first one that is back leaves the
+        -- others the time to come back, too.
         gone := ARRAY(SELECT r.epoch FROM keybatch.runner AS r WHERE r.run_no = its_run AND r.epoch <> my_epoch AND NOT r.fenced
-                      AND r.until <= clock_timestamp() FOR UPDATE SKIP LOCKED);
+                      AND r.until <= clock_timestamp() AND me.until > clock_timestamp() AND me.since + r.lasts <= clock_timestamp()
+                      FOR UPDATE SKIP LOCKED);
         gone := ARRAY(SELECT r.epoch FROM keybatch.runner AS r
                       WHERE (r.epoch = ANY (gone) AND r.until <= clock_timestamp()) OR r.fenced);
         FOR tried IN 1 .. 8 LOOP

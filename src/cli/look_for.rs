@@ -25,7 +25,9 @@ pub(super) fn look_for_text(look_for: &LookFor, sandbox: bool) -> String {
     look_for.operation_ids.iter().for_each(|id| line("operation", id));
     for attempt in &look_for.attempts {
         let answered = if attempt.answered { "answered" } else { "not answered" };
-        line(&format!("attempt {}", attempt.attempt), &format!("{answered}, by this machine's clock"));
+        let late = attempt.late.map(|class| format!(" too late ({})", class.as_str().replace('_', " ")));
+        let late = late.unwrap_or_default();
+        line(&format!("attempt {}", attempt.attempt), &format!("{answered}{late}, by this machine's clock"));
         line("  from", &attempt.from);
         line("  until", &attempt.until);
     }

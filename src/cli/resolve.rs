@@ -16,7 +16,7 @@ use super::machine::Machine;
 use super::options::{SessionOptions, refuse_secret};
 use super::terminal::Verb;
 use super::{Context, Format, shown};
-use crate::domain::Outcome;
+use crate::domain::{Class, Outcome};
 use crate::record::event::AttachedFile;
 use crate::review::json_text;
 use crate::session::order::Rollback;
@@ -161,13 +161,16 @@ impl From<Unresolvable> for CliError {
 
 /// Reports what was recorded: an object for programs, a line for people.
 fn say(context: &Context, resolved: &Resolved) -> Result<Exit, CliError> {
-    let Resolved { run, sandbox, row, key_pair_name, settled, before, told, seq, outcomes, journal, head } = resolved;
+    let Resolved { run, sandbox, row, key_pair_name, settled, before, told, late, seq, outcomes, journal, head } =
+        resolved;
     if context.ui.format != Format::Table {
+        let answer = |(attempt, class): &(u32, Class)| json!({ "attempt": attempt, "class": class });
+        let late_answers: Vec<_> = late.iter().map(answer).collect();
         let object = json!({
             "schema": "keybatch.resolved/1", "run": run.to_string(), "sandbox": sandbox, "row": row,
             "key_pair_name": key_pair_name, "settled_outcome": settled, "before": before, "outcome": told.outcome,
             "evidence": told.evidence, "because": told.because, "by": told.by, "file": told.file,
-            "rests_on": told.rests_on, "entry": seq, "outcomes": outcomes, "journal": journal,
+            "rests_on": told.rests_on, "entry": seq, "late_answers": late_answers, "outcomes": outcomes, "journal": journal,
             "head": { "size": head.size, "root": head.root },
         });
         context.ui.data(&format!("{}\n", json_text(&object)))?;
@@ -178,6 +181,10 @@ fn say(context: &Context, resolved: &Resolved) -> Result<Exit, CliError> {
     let after = context.ui.painted(told.outcome.as_str(), &words(&told.outcome));
     let line = format!("{sandbox}row {row} {}: {}, was {}", shown(key_pair_name), after, words(before));
     context.ui.data(&format!("{line} (entry {seq} of run {run})\n"))?;
+    for (attempt, class) in late {
+        let class = class.as_str().replace('_', " ");
+        context.ui.talk(format!("note: an answer to attempt {attempt} came too late to decide anything: {class}"));
+    }
     if outcomes.in_doubt > 0 {
         context.ui.talk(format!("still in doubt in this run: {}", outcomes.in_doubt));
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::as_text::cell_json;
 use super::controlled::{Told, told};
 use super::gaps::Gaps;
+use super::leases::how_ended;
 use super::lifted::{Override, lifted};
 use super::milestones::entries;
 use crate::domain::{Evidence, Outcome, OutcomeCounts, time_text};
@@ -83,7 +84,10 @@ pub struct Session {
     pub opened_at: String,
     /// When it ended; absent for one that crashed or is still running.
     pub closed_at: Option<String>,
-    /// `run` or `resume`.
+    /// Of a runner: how its leases ended, once they have: that it left, and why, or that they lapsed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leases: Option<String>,
+    /// `run`, `resume` or `work`.
     pub command: String,
     /// user@host.
     pub operator: String,
@@ -230,6 +234,7 @@ async fn sessions(reader: &Reader, run: &RunRecord) -> Result<Vec<Session>, Jour
             number: entry.seq,
             opened_at: time_text(entry.at),
             closed_at: None,
+            leases: None,
             command: opened.command,
             operator: format!("{}@{}", opened.user, opened.host),
             caller_arn: opened.caller_arn,
@@ -241,6 +246,13 @@ async fn sessions(reader: &Reader, run: &RunRecord) -> Result<Vec<Session>, Jour
         let of = numbers.iter().position(|number| Some(*number) == entry.session);
         if let Some(session) = of.and_then(|index| sessions.get_mut(index)) {
             session.closed_at = Some(time_text(entry.at));
+        }
+    }
+    for entry in entries(reader, run, "lease_ended").await? {
+        let Event::LeaseEnded(ended) = entry.event else { continue };
+        let of = numbers.iter().position(|number| *number == ended.of);
+        if let Some(session) = of.and_then(|index| sessions.get_mut(index)) {
+            session.leases.get_or_insert_with(|| how_ended(&ended));
         }
     }
     Ok(sessions)

@@ -75,6 +75,9 @@ pub struct AttemptWindow {
     pub request_id: Option<String>,
     /// Whether there was any answer.
     pub answered: bool,
+    /// What the answer means, if it came when other runners had the row, or could have it: it decided nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late: Option<Class>,
 }
 
 /// A command that looks.
@@ -167,13 +170,14 @@ struct Asked {
     until: Timestamp,
     request_id: Option<String>,
     answered: bool,
+    late: Option<Class>,
 }
 
 impl From<Asked> for AttemptWindow {
     fn from(asked: Asked) -> Self {
-        let Asked { attempt, from, until, request_id, answered } = asked;
+        let Asked { attempt, from, until, request_id, answered, late } = asked;
         let (from, until) = (time_text(micros(from)), time_text(micros(until)));
-        Self { attempt, from, until, request_id, answered }
+        Self { attempt, from, until, request_id, answered, late }
     }
 }
 
@@ -211,7 +215,17 @@ fn attempts(entries: &[Entry], times: &Times) -> Vec<Asked> {
                 let dead = time.dead_after_start().max(time.start_limit() + time.grace() + life);
                 let until = entry.at.saturating_add(dead).unwrap_or(Timestamp::MAX);
                 let attempt = started.attempt;
-                attempts.push(Asked { attempt, from: entry.at, until, request_id: None, answered: false });
+                attempts.push(Asked { attempt, from: entry.at, until, request_id: None, answered: false, late: None });
+            }
+            Event::AnswerLate(late) => {
+                let Some(asked) = attempts.iter_mut().rev().find(|asked| asked.attempt == late.attempt) else {
+                    continue;
+                };
+                asked.request_id.clone_from(&late.exchange.request_id);
+                asked.late = Some(late.class);
+                if late.class != Class::Unanswered || late.exchange.http_status.is_some() {
+                    (asked.until, asked.answered) = (entry.at, true);
+                }
             }
             Event::AttemptFinished(finished) => {
                 let is_it = |asked: &&mut Asked| asked.attempt == finished.attempt;
@@ -238,6 +252,7 @@ fn is_answered(finished: &AttemptFinished) -> bool {
 fn operation_of(entry: &Entry) -> Option<String> {
     match &entry.event {
         Event::AttemptFinished(finished) => finished.operation()?.id,
+        Event::AnswerLate(late) => late.operation()?.id,
         Event::Observed(seen) if matches!(seen.found, Found::Operation | Found::Unfinished) => {
             seen.operation.as_ref()?.id.clone()
         }

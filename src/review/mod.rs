@@ -20,6 +20,7 @@ pub mod controlled;
 mod export;
 mod facts;
 mod gaps;
+mod leases;
 mod lifted;
 mod look_for;
 mod milestones;

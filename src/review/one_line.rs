@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::controlled::controlled;
 use super::facts::confirmed_how;
+use super::leases;
 use super::lifted::flag;
 use crate::domain::{ApiError, Exchange, Identity, Operation, counted};
 use crate::record::Entry;
@@ -15,7 +16,6 @@ use crate::record::approval::Role;
 use crate::record::event::{
     AttachedFile, AttemptFinished, Event, Found, Observed, OperationPolled, PlanSigned, Reconciled, RunStopped, Source,
 };
-use crate::record::lease::LeaseEnd;
 use crate::record::plan::PlanObservation;
 
 /// One line.
@@ -74,17 +74,9 @@ pub fn one_line(entry: &Entry) -> String {
             format!("{} ({}), by {}: {}", told.outcome, told.evidence.as_str(), told.by, told.because)
         }
         Event::Reconciled(told) => reconciled(told),
-        Event::LeaseTaken(taken) => {
-            let rows: u64 = taken.rows.iter().map(|(first, last)| (last + 1).saturating_sub(*first)).sum();
-            format!("{} of {} in {}", counted(rows, "row", "rows"), taken.account, taken.region)
-        }
-        Event::LeaseEnded(ended) => match ended.why {
-            LeaseEnd::Left => format!("the runner of session {} left", ended.of),
-            LeaseEnd::Lapsed => format!("the leases of session {} lapsed", ended.of),
-        },
-        Event::AnswerLate(late) => {
-            format!("attempt {}: {}, after its lease had ended", late.attempt, late.class.as_str())
-        }
+        Event::LeaseTaken(taken) => leases::taken(taken),
+        Event::LeaseEnded(ended) => leases::ended(ended),
+        Event::AnswerLate(late) => leases::heard(late),
         Event::RateChanged(changed) => format!(
             "{}/{} from {} to {} per second: {}",
             changed.account, changed.region, changed.from_per_s, changed.to_per_s, changed.why
@@ -188,6 +180,11 @@ pub(super) fn particulars(event: &Event) -> Vec<(&'static str, String)> {
             all.extend(finished.operation().iter().flat_map(operation));
             all.extend(finished.error().iter().flat_map(error));
         }
+        Event::AnswerLate(late) => {
+            all.extend(on_the_wire(&late.exchange));
+            all.extend(late.operation().iter().flat_map(operation));
+            all.extend(late.error().iter().flat_map(error));
+        }
         Event::OperationPolled(polled) => {
             all.extend(on_the_wire(&polled.exchange));
             all.extend(polled.operation().iter().flat_map(operation));
@@ -289,7 +286,9 @@ mod tests {
                 "intent_recorded" => {
                     format!("line, account, {seen}, condition, reason, ticket, annotation, today, note")
                 }
-                "attempt_finished" | "operation_polled" => format!("http status, request id, {operation}, {error}"),
+                "attempt_finished" | "operation_polled" | "answer_late" => {
+                    format!("http status, request id, {operation}, {error}")
+                }
                 "observed" => format!("http status, request id, {seen}, {operation}, {error}"),
                 "row_settled" => "rests on entries".into(),
                 "row_resolved" => "file, file sha256, file bytes, event, rests on entries".into(),

@@ -10,7 +10,7 @@ use super::operator::{Moment, Notice};
 use super::order::Order;
 use super::summary::Head;
 use super::unresolvable::Unresolvable;
-use crate::domain::{Evidence, Outcome, OutcomeCounts, RunId};
+use crate::domain::{Class, Evidence, Outcome, OutcomeCounts, RunId};
 use crate::journal::{JournalError, Location, Reader, RunRecord};
 use crate::record::event::{AttachedFile, Event, Requests, RowResolved, SessionClosed};
 use crate::record::{Draft, Entry};
@@ -50,6 +50,8 @@ pub struct Resolved {
     pub before: Outcome,
     /// What was said.
     pub told: RowResolved,
+    /// The answers to its requests that came when other runners had the row, or could have it: the attempt, and what each means.
+    pub late: Vec<(u32, Class)>,
     /// The number of the entry that says so.
     pub seq: u64,
     /// The outcomes of the run's rows from now on.
@@ -87,7 +89,7 @@ async fn tell<H: Host>(host: &H, order: &ResolveOrder, open: OpenJournal) -> Res
         by: resumed.who.user.clone(),
         file: order.file.clone(),
         event_id: None,
-        rests_on: known.entries,
+        rests_on: known.entries.clone(),
     };
     // From here on, a signal changes nothing any more.
     host.stops().hand_over();
@@ -110,6 +112,7 @@ async fn tell<H: Host>(host: &H, order: &ResolveOrder, open: OpenJournal) -> Res
         settled,
         before,
         told,
+        late: known.late,
         seq: stamps.get(1).map_or(0, |stamp| stamp.seq),
         outcomes,
         journal: order.order.journal.clone(),
@@ -136,6 +139,8 @@ pub(super) struct Known {
     now: Option<Outcome>,
     /// Numbers of its intent, its attempts, and all that was said of its outcome.
     entries: Vec<u64>,
+    /// The answers that came too late to decide anything: the attempt, and what each means.
+    late: Vec<(u32, Class)>,
 }
 
 impl Known {
@@ -151,7 +156,8 @@ impl Known {
     fn take(&mut self, entry: &Entry) {
         match &entry.event {
             Event::IntentRecorded(intent) => self.name.clone_from(&intent.line.name),
-            Event::AttemptStarted(_) | Event::AnswerLate(_) => {}
+            Event::AttemptStarted(_) => {}
+            Event::AnswerLate(late) => self.late.push((late.attempt, late.class)),
             Event::AttemptFinished(finished) => self.settle(finished.settled().map(|(outcome, _)| outcome)),
             Event::RowSettled(settled) => self.settle(Some(settled.outcome)),
             Event::RowResolved(told) => self.now = Some(told.outcome),

@@ -17,6 +17,7 @@ use keybatch::record::event::{
     RowSettled, RunAbandoned, RunFinished, RunStarted, RunStopped, SessionAccount, SessionClosed, SessionOpened,
     Source, TargetStopped, Today,
 };
+use keybatch::record::lease::{AnswerLate, LeaseEnd, LeaseEnded, LeaseTaken};
 use keybatch::record::plan::{Note, PlanObservation, PlanRow, Severity, Verdict};
 use keybatch::record::{Entry, Event};
 use parts::{bare_exchange, exchange, failure, manifest, map, observation, operation, shown, text};
@@ -42,6 +43,7 @@ pub(crate) fn entry(seq: u64, event: Event) -> Entry {
             | Event::Observed(_)
             | Event::RowSettled(_)
             | Event::RowResolved(_)
+            | Event::AnswerLate(_)
     );
     let at = 1_790_000_000_000_000 + i64::try_from(seq).unwrap() * 1_000_001;
     Entry {
@@ -233,6 +235,32 @@ pub(crate) fn full() -> Vec<Event> {
             requests: Requests { delete: 1, read: 4, throttled: 1 },
             elapsed_ms: 1_250,
         }),
+        Event::LeaseTaken(LeaseTaken {
+            account: "111122223333".into(),
+            region: "eu-central-1".into(),
+            rows: vec![(1, 40), (52, 52)],
+            lasts_ms: 33_000,
+            skew_ms: Some(-412),
+        }),
+        Event::LeaseEnded(Box::new(LeaseEnded {
+            of: 1,
+            why: LeaseEnd::Left,
+            stopped: Some("max_duration".into()),
+            detail: text("after 30 minutes"),
+            targets: vec![TargetStopped {
+                account: "111122223333".into(),
+                region: "eu-central-1".into(),
+                why: "all_denied".into(),
+                detail: text("AccessDeniedException"),
+            }],
+        })),
+        Event::AnswerLate(Box::new(AnswerLate {
+            attempt: 1,
+            class: Class::Unanswered,
+            exchange: exchange(),
+            shown: shown(),
+            failure: failure(Cause::Timeout),
+        })),
     ]
 }
 
@@ -337,6 +365,16 @@ pub(crate) fn bare() -> Vec<Event> {
                 receipt: Receipt::default(),
                 ..anchored
             }),
+            Event::LeaseTaken(taken) => Event::LeaseTaken(LeaseTaken { skew_ms: None, ..taken }),
+            Event::LeaseEnded(ended) => {
+                Event::LeaseEnded(Box::new(LeaseEnded { stopped: None, detail: None, targets: Vec::new(), ..*ended }))
+            }
+            Event::AnswerLate(late) => Event::AnswerLate(Box::new(AnswerLate {
+                exchange: bare_exchange(),
+                shown: Shown::default(),
+                failure: Failure::default(),
+                ..*late
+            })),
             Event::Reconciled(told) => Event::Reconciled(Box::new(super::reconciled::bare(*told))),
             same => same,
         })

@@ -17,6 +17,11 @@ mod file;
 mod history;
 mod lies;
 mod rows;
+mod runner_lies;
+mod runners;
 pub(crate) mod sample;
 mod schema;
+mod shared;
 mod tables;
+
+use sample as journals;

@@ -20,11 +20,14 @@ fn main() -> std::process::ExitCode {
         conformance::postgres::LIST,
         conformance::memory::tables::LIST,
         copying::LIST,
+        postgres::claiming::LIST,
         postgres::connecting::LIST,
         postgres::cutting::LIST,
         postgres::failing_over::LIST,
+        postgres::fencing::LIST,
         postgres::guarding::LIST,
         postgres::holding::LIST,
+        postgres::pacing::LIST,
         postgres::pooling::LIST,
         postgres::program::addresses::LIST,
         postgres::program::ending::LIST,
@@ -35,6 +38,7 @@ fn main() -> std::process::ExitCode {
         postgres::projections::LIST,
         postgres::reading::LIST,
         postgres::securing::LIST,
+        postgres::sharing::LIST,
         postgres::writing::LIST,
     ]);
     postgres::server::stop();

@@ -25,6 +25,10 @@ mod forged;
 #[expect(dead_code, clippy::disallowed_methods, reason = "the tests of the library use the rest of it")]
 mod journals;
 mod pasts;
+#[path = "../library/tampering/runner_lies.rs"]
+mod runner_lies;
+#[path = "../library/tampering/runners.rs"]
+mod runners;
 mod second;
 #[path = "../library/tampering/approvals/signed.rs"]
 #[expect(dead_code, reason = "the tests of the library use the rest of it")]
@@ -175,6 +179,37 @@ fn both_verifiers_agree_on_each_kind_of_entry() {
     assert!(held.values().all(|[_, accepted, missed]| accepted + missed == 0), "{held:#?}");
 }
 
+/// The file of a journal with these entries; the tables beside them are another one's.
+fn file_of(bodies: &[String]) -> Vec<u8> {
+    let copy = Copy::new();
+    run(copy.rewrite(bodies));
+    let made = bodies.iter().rev().map(|body| serde_json::from_str::<serde_json::Value>(body).unwrap());
+    let made = made.into_iter().find(|body| body["kind"] == "checkpoint_made");
+    let (size, at) = made.map_or(("NULL".into(), "NULL".into()), |body| {
+        (body["size"].to_string(), format!("'{}'", body["at"].as_str().unwrap()))
+    });
+    run(copy.tamper(&format!("UPDATE head SET checkpoint_size = {size}, checkpoint_at = {at}")));
+    std::fs::read(copy.path()).unwrap()
+}
+
+// SEMANTICS: P116
+fn both_verifiers_agree_on_runs_that_runners_share() {
+    shell::needs("python3");
+    let sound = |file: &Path, _: &[u8]| run(verify(file, Options::default())).unwrap().verdict.is_sound();
+    let honest: Vec<Forgery> = runner_lies::honest().iter().map(|(what, bodies)| (*what, file_of(bodies))).collect();
+    let mut counts = Counts::new();
+    compare(&mut counts, &honest, None, sound);
+    assert!(counts.values().all(|[_, accepted, _]| *accepted == 1), "{counts:#?}");
+    let of = |lies: Vec<runner_lies::Lie>| lies.iter().map(|(what, bodies, _)| (*what, file_of(bodies))).collect();
+    let (lies, subtle): (Vec<Forgery>, Vec<Forgery>) = (of(runner_lies::lies()), of(runner_lies::subtle()));
+    let mut counts = Counts::new();
+    compare(&mut counts, &lies, None, sound);
+    check("runs that runners share", &counts, 85);
+    let mut counts = Counts::new();
+    compare(&mut counts, &subtle, None, sound);
+    assert!(counts.values().all(|[_, accepted, _]| *accepted == 0), "keybatch convicts them: {counts:#?}");
+}
+
 /// A small plan, as its file has it.
 fn plan() -> Vec<u8> {
     let header: PlanHeader = serde_json::from_value(json!({
@@ -272,6 +307,7 @@ crate::harness::tests![
     both_verifiers_agree_on_each_kind_of_entry,
     both_verifiers_agree_on_plans,
     both_verifiers_agree_on_proofs,
+    both_verifiers_agree_on_runs_that_runners_share,
     the_exceptions_are_documented,
     the_second_verifier_knows_all_words
 ];

@@ -136,9 +136,10 @@ fn sessions(facts: &RunFacts, out: &mut String) {
         let closed = session.closed_at.as_deref();
         let took = closed.and_then(|closed| lasted(&session.opened_at, closed));
         let took = took.map(|took| format!(", {took}")).unwrap_or_default();
+        let leases = session.leases.as_ref().map(|how| format!("; {}", shown(how))).unwrap_or_default();
         let _ = writeln!(
             out,
-            "  {} to {}{took}\n    {} by {}, keybatch {}",
+            "  {} to {}{took}\n    {} by {}, keybatch {}{leases}",
             when(&session.opened_at),
             closed.map_or_else(|| "no end recorded".to_owned(), when),
             shown(&session.command),

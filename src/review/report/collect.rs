@@ -21,6 +21,7 @@ use crate::record::event::Event;
 use crate::review::controlled::controlled;
 use crate::review::facts::{RunFacts, readable_facts};
 use crate::review::gaps::Gaps;
+use crate::review::leases::how_ended;
 use crate::review::lifted::Override;
 use crate::review::still_using::{TO_DO, noted_at};
 
@@ -234,7 +235,7 @@ async fn rate_cap(reader: &Reader, run: &RunRecord) -> Result<Option<String>, Jo
 
 async fn controls(reader: &Reader, run: &RunRecord) -> Result<Vec<Control>, JournalError> {
     let mut controls = Vec::new();
-    for kind in ["session_opened", "control_used", "run_stopped", "run_abandoned"] {
+    for kind in ["session_opened", "control_used", "lease_ended", "run_stopped", "run_abandoned"] {
         for stored in reader.milestones_of(run.run_no, kind).await? {
             let Ok(entry) = Entry::parse(&stored.body) else { continue };
             let at = time_text(entry.at);
@@ -250,6 +251,9 @@ async fn controls(reader: &Reader, run: &RunRecord) -> Result<Vec<Control>, Jour
                     let faults = stopped.faults.iter().map(of).collect::<Vec<_>>().join(", ");
                     let faults = if faults.is_empty() { faults } else { format!(" ({faults})") };
                     controls.push(control(("stopped".to_owned(), format!("{}{detail}{faults}", stopped.why))));
+                }
+                Event::LeaseEnded(ended) => {
+                    controls.push(control((format!("runner {}", ended.of), how_ended(&ended))));
                 }
                 Event::ControlUsed(used) => controls.push(control((TOLD.to_owned(), controlled(&used)))),
                 Event::RunAbandoned(given_up) => {

@@ -102,6 +102,9 @@ fn look(look_for: &LookFor, sandbox: bool) -> String {
     fact("Key pair", &look_for.key_pair_name);
     look_for.request_ids.iter().for_each(|id| fact("Request id", id));
     look_for.operation_ids.iter().for_each(|id| fact("Operation", id));
+    for (attempt, class) in look_for.attempts.iter().filter_map(|one| Some((one.attempt, one.late?))) {
+        fact("Answered too late", &format!("attempt {attempt}: {}", class.as_str().replace('_', " ")));
+    }
     fact("User agent contains", &look_for.user_agent);
     fact("From", &look_for.from);
     fact("Until", &look_for.until);

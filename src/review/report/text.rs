@@ -133,6 +133,9 @@ fn looked_for(report: &Report, out: &mut String) {
             format!("{} of {} in {}/{}", look_for.event_name, look_for.event_source, look_for.account, look_for.region);
         line(out, "  look for", &event);
         look_for.request_ids.iter().for_each(|id| line(out, "  request id", id));
+        for (attempt, class) in look_for.attempts.iter().filter_map(|one| Some((one.attempt, one.late?))) {
+            line(out, "  too late", &format!("attempt {attempt}: {}", class.as_str().replace('_', " ")));
+        }
         line(out, "  user agent", &look_for.user_agent);
         line(out, "  from, until", &format!("{}, {}", look_for.from, look_for.until));
     }

@@ -77,6 +77,12 @@ pub struct RowAttempt {
     pub request_id: Option<String>,
     /// Of the operation that it showed.
     pub operation_id: Option<String>,
+    /// When an answer was recorded that came after others had the row, or could have it; it decided nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_at: Option<String>,
+    /// What that one means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_class: Option<Class>,
 }
 
 impl RowFacts {
@@ -125,7 +131,15 @@ impl RowFacts {
                 http_status: None,
                 request_id: None,
                 operation_id: None,
+                late_at: None,
+                late_class: None,
             }),
+            Event::AnswerLate(late) => {
+                let asked = self.attempts.iter_mut().find(|asked| asked.attempt == late.attempt);
+                asked
+                    .into_iter()
+                    .for_each(|asked| (asked.late_at, asked.late_class) = (Some(at.clone()), Some(late.class)));
+            }
             Event::AttemptFinished(finished) => self.answer(finished, at),
             Event::RowSettled(settled) => {
                 self.settle(settled.outcome, settled.evidence, settled.detail.clone(), at);

@@ -77,7 +77,15 @@ fn attempt(attempt: &RowAttempt) -> Vec<String> {
                 format!("its answer was recorded at {at}: {status}{class}{ids}")
             }
         }
-        _ => "no answer to it is in the proof".into(),
+        _ => match (&attempt.late_at, attempt.late_class) {
+            (Some(at), Some(class)) => {
+                let class = class.as_str().replace('_', " ");
+                format!(
+                    "its answer came when others had the row, or could have it, and decided nothing; that was recorded at {at}: {class}"
+                )
+            }
+            _ => "no answer to it is in the proof".into(),
+        },
     };
     vec![asked, answer]
 }

@@ -211,7 +211,7 @@ pub(crate) fn resealed(bodies: &[Value]) -> Vec<String> {
             Some(at) if at >= &*last_at => at.clone_into(&mut last_at),
             _ => body["at"] = last_at.clone().into(),
         }
-        for field in ["session", "run", "page"] {
+        for field in ["session", "run", "page", "of"] {
             if let Some(number) = body[field].as_u64() {
                 body[field] = new(number).into();
             }
@@ -235,4 +235,11 @@ pub(crate) fn resealed(bodies: &[Value]) -> Vec<String> {
         sealed.push(text);
     }
     sealed
+}
+
+/// The fields of the nth entry of this kind and row in the sample.
+pub(crate) fn borrowed(kind: &str, row: u64, nth: usize) -> Value {
+    let is_meant = |body: &Value| body["kind"] == kind && body["row"] == row;
+    let mut found = sample().bodies.iter().map(|body| serde_json::from_str(body).unwrap()).filter(is_meant);
+    found.nth(nth).unwrap_or_else(|| panic!("{kind} of row {row}"))
 }

@@ -161,6 +161,12 @@ impl Run {
             "run_started",
             json!({ "plan_root": "P", "deletes": 0, "confirmed_by": "yes", "settings": settings }),
         );
+        if self.rng.bool() {
+            let taken =
+                json!({ "account": "1", "region": "r1", "rows": [[1, rows]], "lasts_ms": 10_000, "skew_ms": "-7" });
+            self.push("lease_taken", taken);
+            self.push("lease_ended", json!({ "of": 1, "why": "lapsed" }));
+        }
         for row in 1..=rows {
             self.row(row);
         }
@@ -229,6 +235,10 @@ impl Run {
         for attempt in 1..=self.rng.u32(0..3) {
             self.push_row(row, "attempt_started", started(attempt));
             if self.rng.u32(0..4) == 0 {
+                if self.rng.bool() {
+                    let late = json!({ "attempt": attempt, "class": "unanswered", "elapsed_us": 1 });
+                    self.push_row(row, "answer_late", late);
+                }
                 return;
             }
             let classes = ["throttled", "not_sent", "denied", "unanswered", "refused"];
@@ -311,6 +321,7 @@ async fn of_run(reader: &Reader, run: &RunRecord) -> Vec<String> {
         told("milestones", reader.milestones(number).await),
         told("sessions", reader.milestones_of(number, "session_opened").await),
         told("controls", reader.milestones_of(number, "control_used").await),
+        told("ends of leases", reader.milestones_of(number, "lease_ended").await),
         told("rows of a name", reader.rows_of_name(number, "k1").await),
         told("names", reader.past_names(number, 2, 3).await),
         told("open", reader.open_attempts(run.run, "e", "1", Timestamp::MIN).await),

@@ -155,11 +155,16 @@ const WRITING: [&str; 21] = [
 ];
 
 /// What a runner may do.
-const FUNCTIONS: [&str; 4] = [
+const FUNCTIONS: [&str; 9] = [
     "SELECT keybatch.append(1, 0, sha256(''), 0, sha256(''), '', NULL, NULL, '{}', '{}')",
     "SELECT keybatch.take_hold('')",
     "SELECT keybatch.renew_hold(1)",
     "SELECT keybatch.end_hold(1)",
+    "SELECT keybatch.join('', interval '1 minute')",
+    "SELECT keybatch.lock_head(0)",
+    "SELECT keybatch.claim(1, 1, 1, 1, 1, 1)",
+    "SELECT keybatch.reserve(1, '{}', '{}', '{}', '{}', '{}', '{}')",
+    "SELECT keybatch.may_finish(1, 1)",
 ];
 
 async fn a_runner_appends_by_the_functions_and_can_do_nothing_else() {

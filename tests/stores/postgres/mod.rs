@@ -1,18 +1,23 @@
 //! PostgreSQL as a store, with a real server.
 
+pub(crate) mod claiming;
 pub(crate) mod connecting;
 pub(crate) mod cutting;
 pub(crate) mod failing_over;
+pub(crate) mod fencing;
 pub(crate) mod guarding;
 pub(crate) mod holding;
 pub(crate) mod objects;
 pub(crate) mod pooling;
+pub(crate) mod pacing;
 pub(crate) mod program;
 mod proxy;
 pub(crate) mod projections;
 pub(crate) mod reading;
+mod runners;
 pub(crate) mod securing;
 pub(crate) mod server;
+pub(crate) mod sharing;
 pub(crate) mod writing;
 
 use std::sync::Arc;

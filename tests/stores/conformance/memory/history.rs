@@ -181,7 +181,10 @@ impl Run {
     /// An entry about the run as a whole.
     fn take(&mut self, entry: &Entry) {
         let seq = entry.seq;
-        self.milestones.push((seq, entry.event.kind()));
+        // They are many, and change nothing of the run as a whole.
+        if !matches!(entry.event, Event::LeaseTaken(_)) {
+            self.milestones.push((seq, entry.event.kind()));
+        }
         match &entry.event {
             Event::ManifestIngested(manifest) => self.ingested(seq, manifest),
             Event::PlanSealed(sealed) => {
