@@ -6,7 +6,6 @@ use std::time::Duration;
 use keybatch::domain::Outcome;
 use keybatch::policy::recreated::IfRecreated;
 use keybatch::session::order::OnDrift;
-use tokio::sync::Notify;
 
 use super::fate::while_;
 use super::ledger::Handle;
@@ -106,8 +105,7 @@ impl Course {
         let number = 5 * MOST_SESSIONS + self.sessions;
         let Some(rng) = self.newest.as_mut() else { unreachable!("only a life with everything has plans") };
         let (knows, life) = (rng.bool(), [900, 3_600, 259_200][rng.usize(..3)]);
-        let handle =
-            Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
+        let handle = Handle::new(&self.sim, &self.time);
         {
             let mut sim = self.sim.lock().unwrap();
             sim.world.unreachable.clear();

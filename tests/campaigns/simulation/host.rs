@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use keybatch::domain::{Clock, RunId};
 use keybatch::journal::heads::{HeadsError, Remembered};
 use keybatch::journal::stage::Stage;
-use keybatch::journal::{Holder, Journal, JournalError, Location, Reader, WriterOptions};
+use keybatch::journal::{Holder, Journal, JournalError, Location, Reader, Roster, WriterOptions};
 use keybatch::record::checkpoint::Checkpoint;
 use keybatch::session::host::{HeadMemory, Listening, NamedPair};
 use keybatch::session::live::AtWork;
@@ -25,6 +25,7 @@ use super::ledger::Handle;
 use super::plan::ENDPOINT;
 use super::port::{Port, caller, port};
 use super::reader::Books;
+use super::roster::Hold;
 use super::store::Store;
 
 /// What one session works with.
@@ -130,7 +131,7 @@ impl keybatch::record::ssh::Program for NoProgram {
 impl Host for SimHost {
     type Port = Port;
     type Store = Store;
-    type Hold = ();
+    type Hold = Hold;
 
     fn operator(&self) -> &Arc<dyn Operator> {
         &self.operator
@@ -157,12 +158,22 @@ impl Host for SimHost {
         Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 + (u128::from(self.number) << 8) + u128::from(number))
     }
 
-    async fn hold(&self, _: &Location, _: &Holder) -> Result<(), JournalError> {
-        Ok(())
+    async fn hold(&self, at: &Location, _: &Holder) -> Result<Hold, JournalError> {
+        let locked = || JournalError::Locked { path: at.beside().to_owned(), holder: None };
+        Hold::take(&self.handle).await.ok_or_else(locked)
     }
 
-    async fn store(&self, _: &Location, (): &(), _: Arc<dyn Clock>) -> Result<Store, JournalError> {
-        Ok(Store::new(self.handle.clone()))
+    async fn join(&self, at: &Location, _: &Holder, lasts: Duration) -> Result<Hold, JournalError> {
+        let locked = || JournalError::Locked { path: at.beside().to_owned(), holder: None };
+        Hold::join(&self.handle, lasts).await.ok_or_else(locked)
+    }
+
+    fn roster(&self, hold: &Hold) -> Option<Arc<dyn Roster>> {
+        hold.roster()
+    }
+
+    async fn store(&self, _: &Location, hold: &Hold, _: Arc<dyn Clock>) -> Result<Store, JournalError> {
+        Ok(Store::new(hold.shared()))
     }
 
     async fn reader(&self, _: &Location) -> Result<Reader, JournalError> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use keybatch::domain::{AttemptTime, Identity, OutcomeCounts, RunId, Target};
 use keybatch::journal::{RunRecord, RunState, TreeHead};
@@ -13,10 +14,13 @@ use keybatch::record::{Entry, Sealed};
 use keybatch::verify::Sequence;
 use tokio::sync::Notify;
 
+use super::crowd::Seat;
+use super::leased::Leased;
 use super::model;
 use super::paper::{Day, Paper};
 use super::plan::{ENDPOINT, Manifest};
 pub(crate) use super::row::{Attempt, Row};
+use super::tenancy::Tenancy;
 use super::time::SimTime;
 use super::world::World;
 
@@ -40,6 +44,8 @@ pub(crate) struct Sim {
     pub(crate) used_plans: BTreeSet<String>,
     /// Whether somebody may set this machine's clock.
     pub(crate) is_clock_set: bool,
+    /// What sessions share beside the entries.
+    pub(crate) tenancy: Tenancy,
 }
 
 /// What is durable, and a naive reading of it.
@@ -71,6 +77,9 @@ pub(crate) struct Ledger {
     pub(crate) remembered: Option<Checkpoint>,
     /// The rate that was learned last, by target, and whether throttling began there.
     pub(crate) learned: Vec<(Target, String, bool)>,
+    pub(crate) leased: Leased,
+    /// By the number of its session in the journal, which session of the life it is.
+    pub(crate) numbers: HashMap<u64, u32>,
 }
 
 /// A run, as its entries say.
@@ -157,6 +166,7 @@ impl Ledger {
     pub(crate) fn restore(&mut self, keep: usize) {
         let old = std::mem::take(self);
         let (size, root) = (old.head.size(), base64(&old.head.root()));
+        self.numbers = old.numbers;
         for batch in old.batches.into_iter().take(keep) {
             batch.0.iter().for_each(|(entry, sealed)| self.take(entry, &sealed.body).unwrap());
             self.head = batch.1.clone();
@@ -171,6 +181,7 @@ impl Ledger {
     fn take(&mut self, entry: &Entry, body: &str) -> Result<(), String> {
         let seq = self.bodies.len();
         self.sequence.take(body)?;
+        self.leased.take(entry, &self.rows, self.finished)?;
         self.bodies.push(body.to_owned());
         match (&entry.event, entry.row.and_then(|row| usize::try_from(row - 1).ok())) {
             (Event::JournalCreated(created), _) => self.journal_id = Some(created.journal_id.clone()),
@@ -268,14 +279,41 @@ pub(crate) struct Handle {
     pub(crate) time: Arc<SimTime>,
     /// Told when the session is to die at once.
     pub(crate) death: Arc<Notify>,
+    /// Its place among several at once.
+    pub(crate) seat: Option<Arc<Seat>>,
 }
 
 impl Handle {
+    /// That of a session which is alone.
+    pub(crate) fn new(sim: &Arc<Mutex<Sim>>, time: &Arc<SimTime>) -> Self {
+        Self { sim: Arc::clone(sim), time: Arc::clone(time), death: Arc::new(Notify::new()), seat: None }
+    }
+
     /// Everything, up to date.
     pub(crate) fn sim(&self) -> MutexGuard<'_, Sim> {
         let mut sim = self.sim.lock().unwrap();
         sim.world.advance(self.time.now_us());
         sim
+    }
+
+    /// Whether its process died, and with it everything that would be put in order at its end.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.is_killed())
+    }
+
+    /// One way to the journal's database, or back. It takes as long as the network is cut.
+    pub(crate) async fn trip(&self) {
+        let wait = self.sim().world.rng.u64(0..6);
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        self.reach().await;
+    }
+
+    /// Waits until the journal's database is reached.
+    pub(crate) async fn reach(&self) {
+        let Some(seat) = &self.seat else { return };
+        while let Some(wait) = seat.is_cut_for(self.time.now_us()) {
+            tokio::time::sleep(wait).await;
+        }
     }
 
     pub(crate) fn take_hold(&self, from: TreeHead, batch: &Batch) {
@@ -288,6 +326,9 @@ impl Handle {
         }
         for (entry, sealed) in &batch.0 {
             self.time.wrote(entry.at);
+            if matches!(entry.event, Event::SessionOpened(_)) {
+                sim.ledger.numbers.insert(entry.seq, sim.world.session);
+            }
             if let Err(why) = sim.ledger.take(entry, &sealed.body) {
                 sim.world.breaks(format!("legality: entry {}: {why}: {}", entry.seq, sealed.body));
             }

@@ -11,7 +11,6 @@ use keybatch::domain::Settings;
 use keybatch::execute::control::Limits;
 use keybatch::policy::recreated::IfRecreated;
 use keybatch::session::order::OnDrift;
-use tokio::sync::Notify;
 
 use super::accounts::Accounts;
 use super::controls::controls;
@@ -23,6 +22,7 @@ use super::plan::Manifest;
 use super::refusals::Refused;
 use super::session::{Ended, Session, Verb};
 use super::tally::Tally;
+use super::tenancy::Tenancy;
 use super::time::{MS, SECOND, SimTime, Us};
 use super::world::World;
 
@@ -31,6 +31,9 @@ pub(crate) const CALM_FROM: u32 = 8;
 
 /// …by this one: one for what was left, one more where a limit of doubt or of refusals stops it, and some to spare.
 pub(crate) const MOST_SESSIONS: u32 = CALM_FROM + 6;
+
+/// The rate that all runners of a slow life keep to together, per second.
+pub(crate) const SLOW: usize = 3;
 
 /// A life that is over.
 #[derive(Debug)]
@@ -55,13 +58,16 @@ pub(crate) enum Extent {
     All,
     /// Also somebody who controls sessions while they work.
     Controlled,
+    /// Also several sessions at once.
+    Shared,
 }
 
 /// Lives the life of a seed, to its end or to the first thing that must not be.
 pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
     let mut rng = Rng::with_seed(seed);
-    let faults = Faults::draw(&mut rng);
+    let mut faults = Faults::draw(&mut rng);
     let mut settings = settings(&mut rng);
+    let shared = if extent >= Extent::Shared { shares(seed, &mut faults, &mut settings) } else { None };
     let time = Arc::new(SimTime::new());
     let mut world = World::new(rng.fork(), faults.clone(), &settings, log);
     let max_age = SignedDuration::try_from(settings.max_observation_age).unwrap();
@@ -70,7 +76,9 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
     world.gap = (faults.jump == 0).then_some(gap);
     let mut newest = (extent >= Extent::All).then(|| Rng::with_seed(seed.rotate_left(16) ^ 0x5eed));
     let accounts = newest.as_mut().map_or_else(Accounts::one, Accounts::draw);
-    let plan = super::plan::draw(&mut rng, &mut world, &accounts, time.now_us());
+    // Enough for several sessions.
+    let more_rows = if shared.is_some() { 6 } else { 0 };
+    let plan = super::plan::draw(&mut rng, &mut world, &accounts, (time.now_us(), more_rows));
     let sim = Arc::new(Mutex::new(Sim {
         world,
         ledger: Ledger::default(),
@@ -80,6 +88,7 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         days: Vec::new(),
         used_plans: BTreeSet::new(),
         is_clock_set: faults.jump > 0,
+        tenancy: Tenancy::default(),
     }));
     let mut more = (extent >= Extent::Runs).then(|| Rng::with_seed(!seed));
     // Only the machine's own clock says how old a signature is: where it is set, nobody can wait for that.
@@ -99,7 +108,8 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         more,
         newest,
         accounts,
-        controls: (extent >= Extent::Controlled).then_some(seed),
+        controls: (extent >= Extent::Controlled && !is_slow(&settings)).then_some(seed),
+        shared,
         drawer: Vec::new(),
         used: Vec::new(),
         faults,
@@ -121,6 +131,24 @@ pub(crate) fn live(seed: u64, log: bool, extent: Extent) -> Life {
         life.run();
     }
     life.over()
+}
+
+/// In one life of two, several sessions work at once; in some of these, at a rate that they reach.
+fn shares(seed: u64, faults: &mut Faults, settings: &mut Settings) -> Option<Rng> {
+    let mut rng = Rng::with_seed(seed.rotate_left(40) ^ 0x5a2ed);
+    if rng.bool() {
+        return None;
+    }
+    // A journal that is shared is in a database, and whoever writes to that has nearly its time.
+    faults.jump = 0;
+    if rng.u32(0..4) == 0 {
+        settings.rate = Some(format!("{SLOW}/s"));
+    }
+    Some(rng)
+}
+
+pub(crate) fn is_slow(settings: &Settings) -> bool {
+    settings.rate.as_deref() == Some(&*format!("{SLOW}/s"))
 }
 
 fn settings(rng: &mut Rng) -> Settings {
@@ -147,6 +175,8 @@ pub(crate) struct Course {
     pub(crate) accounts: Accounts,
     /// Where somebody may control its sessions.
     pub(crate) controls: Option<u64>,
+    /// Where several sessions may work at once.
+    pub(crate) shared: Option<Rng>,
     /// Plans on paper that no run has executed, and those that one has.
     pub(crate) drawer: Vec<Arc<Paper>>,
     pub(crate) used: Vec<Arc<Paper>>,
@@ -175,7 +205,7 @@ impl Course {
                 self.faults.calm();
                 self.sim.lock().unwrap().world.recover();
             }
-            let ended = self.session(number);
+            let ended = if self.is_shared(number) { self.crowd(number) } else { self.session(number) };
             self.tally.sessions += 1;
             let mut sim = self.sim.lock().unwrap();
             match ended {
@@ -266,6 +296,7 @@ impl Course {
         world.advance(now);
         world.note(now, || format!("a copy of the journal without its last {lost} batches is put back"));
         ledger.restore(ledger.batches.len() - lost);
+        sim.tenancy.forget();
         for (index, row) in ledger.rows.iter().enumerate() {
             let requests = std::mem::take(&mut world.resources[index].requests);
             for number in requests {
@@ -345,10 +376,12 @@ impl Course {
             sim.world.is_clock_wrong = self.time.is_wrong();
             sim.world.resources.iter_mut().for_each(|resource| resource.last_read = None);
         }
-        let handle =
-            Handle { sim: Arc::clone(&self.sim), time: Arc::clone(&self.time), death: Arc::new(Notify::new()) };
+        let handle = Handle::new(&self.sim, &self.time);
         let dies_after = happens(&mut self.rng, self.faults.death).then(|| while_(&mut self.rng)).filter(|_| !alone);
         let stops_after = happens(&mut self.rng, self.faults.death / 3).then(|| while_(&mut self.rng));
+        // So that there is something left for several.
+        let early = self.shared.as_mut().filter(|_| number == 0).map(|rng| rng.i64(0..200 * MS));
+        let stops_after = early.or(stops_after);
         let (manifest, paper) = {
             let sim = self.sim.lock().unwrap();
             (sim.manifest, sim.paper.clone())
@@ -432,8 +465,11 @@ impl Course {
         tally.reads = sim.world.reads;
         tally.entries = sim.ledger.bodies.len() as u64;
         tally.gaps = u64::from(sim.world.gaps);
+        (tally.taken_over, tally.fenced) = (sim.tenancy.taken_over, sim.tenancy.refused);
+        tally.late = sim.ledger.bodies.iter().filter(|body| body.contains(r#""kind":"answer_late""#)).count() as u64;
         let dead_after = sim.world.dead_after;
         let late = |request: &&super::world::Request| request.last_event > request.sent + dead_after;
+        tally.adopted = sim.ledger.rows.iter().filter(|row| row.is_adopted()).count() as u64;
         let requests = sim.world.requests.iter();
         tally.ghosts = requests.filter(|request| sim.world.is_ghost(request)).filter(late).count() as u64;
         sim.ledger.rows.iter().filter_map(|row| row.settled).for_each(|(outcome, _)| tally.outcomes.add(outcome));
@@ -450,7 +486,7 @@ impl Course {
     }
 }
 
-fn micros(us: Us) -> Duration {
+pub(crate) fn micros(us: Us) -> Duration {
     Duration::from_micros(u64::try_from(us).unwrap())
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn before_sending(sim: &mut Sim, index: usize, now: Us, time: &SimTim
         return (0, 0);
     };
     let shown = time.shown(now);
-    let (faults, attempt) = faults_of_sending(sim, index, &row, shown);
+    let (faults, attempt) = faults_of_sending(sim, index, &row, (now, shown));
     faults.into_iter().for_each(|what| sim.world.breaks(format!("row {}: {what}", index + 1)));
     let stalled = row.attempts.last().map_or(0, |last| shown.duration_since(last.at).as_micros());
     let stalled = Us::try_from(stalled).unwrap();
@@ -42,7 +42,7 @@ pub(crate) fn before_sending(sim: &mut Sim, index: usize, now: Us, time: &SimTim
     (attempt, stalled)
 }
 
-fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (Vec<String>, u32) {
+fn faults_of_sending(sim: &Sim, index: usize, row: &Row, (now, shown): (Us, Timestamp)) -> (Vec<String>, u32) {
     let world = &sim.world;
     let resource = &world.resources[index];
     let mut faults = Vec::new();
@@ -60,6 +60,14 @@ fn faults_of_sending(sim: &Sim, index: usize, row: &Row, shown: Timestamp) -> (V
     let last = row.attempts.last();
     let attempt = last.map_or(0, |attempt| attempt.number);
     must(last.is_some_and(|attempt| attempt.finished.is_none()), "I1: a delete leaves without a durable start");
+    let by = last.and_then(|attempt| sim.ledger.numbers.get(&attempt.session?));
+    must(by == Some(&world.session), "I1: a delete leaves whose start another session wrote");
+    // A runner's request is dead before its leases can lapse. Timers have a grain.
+    let runner = sim.tenancy.runner(world.session);
+    must(
+        runner.is_none_or(|one| one.until + 2_000 >= now + world.dead_after),
+        "a delete leaves that outlives the lease",
+    );
     let requests = resource.requests.iter().map(|number| &world.requests[*number]);
     must(requests.clone().all(|request| request.attempt < attempt), "I1: two deletes for one attempt");
     // I3: nothing of an earlier one is still to come, unless the service would not say what is.
@@ -176,6 +184,11 @@ pub(crate) fn recorded(sim: &mut Sim, entry: &Entry) {
             let holds = holds_now(sim, resource, &row, settled.outcome, settled.evidence);
             let (outcome, evidence) = (settled.outcome, settled.evidence);
             (!holds).then(|| format!("I5: row {} ends {outcome}/{evidence:?}, which is not so", index + 1))
+        }
+        Event::AnswerLate(late) => {
+            let request = sim.world.of_run(index).find(|one| one.attempt == late.attempt);
+            let same = request.is_some_and(|one| one.delivered == Some(late.class) && one.session == sim.world.session);
+            (!same).then(|| format!("I8: row {}: the late answer recorded is not the one that came", index + 1))
         }
         Event::AttemptFinished(finished) if finished.failure.cause == Some(Cause::StartedLate) => {
             let left = sim.world.of_run(index).any(|one| one.attempt == finished.attempt);

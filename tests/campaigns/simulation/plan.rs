@@ -24,10 +24,10 @@ pub(crate) struct PlannedRow {
     protected: bool,
 }
 
-/// A manifest of one to six rows, and the world that they are about.
-pub(crate) fn draw(rng: &mut Rng, world: &mut World, accounts: &Accounts, now: Us) -> Vec<PlannedRow> {
+/// A manifest of one to six rows and some more, and the world that they are about.
+pub(crate) fn draw(rng: &mut Rng, world: &mut World, accounts: &Accounts, (now, more): (Us, usize)) -> Vec<PlannedRow> {
     let regions = rng.usize(1..=2);
-    let rows = rng.usize(1..=6);
+    let rows = rng.usize(1..=6) + more;
     let row = |index: usize| {
         let verdict = match rng.u32(0..16) {
             0 => Verdict::Skip,

@@ -51,6 +51,7 @@ impl Port {
             let mut sim = self.handle.sim();
             let world = &mut sim.world;
             world.reads += 1;
+            world.departs((&self.account, region), sent);
             let fate = ReadFate::draw(&mut world.rng, &world.faults);
             (fate, leg(&mut world.rng), leg(&mut world.rng), world.reads, world.attempt_timeout)
         };
@@ -119,6 +120,7 @@ impl Lightsail for Port {
             };
             let attempt = model::before_sending(&mut sim, index, sent, &self.handle.time);
             let number = sim.world.send(index, attempt, sent);
+            sim.world.departs((&self.account, region), sent);
             (number, sim.world.requests[number].answer_at)
         };
         self.sleep_until(answer_at).await;

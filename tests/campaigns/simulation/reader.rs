@@ -63,7 +63,7 @@ fn targets(rows: &[Row]) -> Vec<Target> {
 }
 
 /// The rows of a target with their numbers.
-fn of_target(rows: &[Row], target_no: i64) -> impl Iterator<Item = (u64, &Row)> {
+pub(crate) fn of_target(rows: &[Row], target_no: i64) -> impl Iterator<Item = (u64, &Row)> {
     let target = usize::try_from(target_no - 1).ok().and_then(|index| targets(rows).into_iter().nth(index));
     (1..).zip(rows).filter(move |(_, row)| Some(&row.target) == target.as_ref())
 }

@@ -23,10 +23,14 @@ pub(crate) struct Row {
     /// Searches of the operation history.
     pub(crate) searches: Vec<(usize, Found)>,
     pub(crate) settled: Option<(Outcome, Evidence)>,
+    /// The session that settled it.
+    pub(crate) settled_by: Option<u64>,
     /// What a person said became of it, last.
     pub(crate) resolved: Option<Outcome>,
     /// The entries that accept a loss of entries while the row had no outcome.
     pub(crate) lost: Vec<(usize, jiff::Timestamp)>,
+    /// Attempts whose answer a runner told that did not have the row any more.
+    pub(crate) late: Vec<u32>,
     entries: Vec<usize>,
 }
 
@@ -36,6 +40,8 @@ pub(crate) struct Attempt {
     pub(crate) seq: usize,
     pub(crate) number: u32,
     pub(crate) at: jiff::Timestamp,
+    /// The session that began it.
+    pub(crate) session: Option<u64>,
     /// What came back, and when that was written down.
     pub(crate) finished: Option<(keybatch::domain::Class, jiff::Timestamp)>,
     pub(crate) finished_seq: Option<usize>,
@@ -63,8 +69,10 @@ impl Row {
             looks: Vec::new(),
             searches: Vec::new(),
             settled: None,
+            settled_by: None,
             resolved: None,
             lost: Vec::new(),
+            late: Vec::new(),
             entries: vec![seq],
         }
     }
@@ -78,6 +86,14 @@ impl Row {
     pub(crate) fn learn(&mut self, seq: usize, entry: &Entry) {
         self.entries.push(seq);
         self.take(seq, entry, &entry.event);
+        if self.settled.is_some() {
+            self.settled_by = self.settled_by.or(entry.session);
+        }
+    }
+
+    /// Whether another session settled it than the one that asked last.
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.settled_by.is_some() && self.attempts.last().is_some_and(|last| last.session != self.settled_by)
     }
 
     pub(crate) fn is_touched(&self) -> bool {
@@ -95,6 +111,7 @@ impl Row {
                     seq,
                     number: started.attempt,
                     at: entry.at,
+                    session: entry.session,
                     finished: None,
                     finished_seq: None,
                 });
@@ -112,6 +129,7 @@ impl Row {
             Event::Observed(seen) => {
                 self.looks.push((seq, seen.source, seen.found));
             }
+            Event::AnswerLate(late) => self.late.push(late.attempt),
             Event::RowResolved(told) => self.resolved = Some(told.outcome),
             Event::RowSettled(settled) => self.settled = Some((settled.outcome, settled.evidence)),
             _ => {}

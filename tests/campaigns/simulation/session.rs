@@ -44,6 +44,8 @@ pub(crate) enum Ended {
     Unresolvable,
     /// The journal could not be written.
     JournalFailed,
+    /// Others have it.
+    Locked,
     Died,
 }
 
@@ -340,7 +342,7 @@ impl Session<'_> {
         }
     }
 
-    fn judge(&self, host: &SimHost, ended: Result<Ending, SessionError>, sent: bool) -> Ended {
+    pub(crate) fn judge(&self, host: &SimHost, ended: Result<Ending, SessionError>, sent: bool) -> Ended {
         match ended {
             Ok(Ending::Summed(summary)) => {
                 let rows = self.handle.sim().ledger.rows.len() as u64;

@@ -48,6 +48,12 @@ impl SimTime {
         (inner.base, inner.origin) = (now, None);
     }
 
+    /// Another session goes on: it began at `base`, and then its runtime's clock showed `origin`. Or nobody does, and it is `base` now.
+    pub(crate) fn switch(&self, base: Us, origin: Option<Instant>) {
+        let mut inner = self.inner();
+        (inner.base, inner.origin) = (base, origin);
+    }
+
     /// True time.
     pub(crate) fn now_us(&self) -> Us {
         let inner = self.inner();

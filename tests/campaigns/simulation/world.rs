@@ -110,6 +110,8 @@ pub(crate) struct World {
     pub(crate) unreadable_until: Us,
     pub(crate) session: u32,
     pub(crate) reads: u64,
+    /// When requests left in the work that goes on, by account and region.
+    pub(crate) departures: BTreeMap<(String, String), Vec<Us>>,
     /// How old what a request rests on may be; none where this machine's clock cannot tell.
     pub(crate) gap: Option<Us>,
     /// How often a key pair was deleted that took the name after the last reading.
@@ -149,6 +151,7 @@ impl World {
             unreadable_until: 0,
             session: 0,
             reads: 0,
+            departures: BTreeMap::new(),
             gap: None,
             gaps: 0,
             broken: Vec::new(),
@@ -362,6 +365,17 @@ impl World {
         };
         target.current = Some(Incarnation { pair: KeyPair { name, identity, tags: BTreeMap::new() }, created: now });
         self.note(now, || format!("{resource} is created as incarnation {number}"));
+    }
+
+    /// A request leaves for a target.
+    pub(crate) fn departs(&mut self, (account, region): (&str, &str), now: Us) {
+        self.departures.entry((account.to_owned(), region.to_owned())).or_default().push(now);
+    }
+
+    /// When more than so many left for one target within a second.
+    pub(crate) fn is_too_fast(&self, most: usize) -> Option<Vec<Us>> {
+        let is_too_fast = |some: &&[Us]| some[most] - some[0] < SECOND;
+        self.departures.values().find_map(|times| times.windows(most + 1).find(is_too_fast).map(<[Us]>::to_vec))
     }
 
     /// Whether anything is still to come.
