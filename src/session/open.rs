@@ -235,7 +235,7 @@ impl OpenJournal {
         let (size, root) = self.reader.head().await?;
         let head = Checkpoint::of(self.journal.id(), size, &root);
         let head = head.ok_or_else(|| JournalError::damaged("the head's root is not a hash"))?;
-        if let Err(why) = self.memory.begin(host.heads(), &self.at, &head) {
+        if let Err(why) = self.memory.begin(host.heads(), (&self.at, self.roster.is_some()), &head) {
             host.operator().notice(Notice::NotRemembered(&why));
             opened.not_remembered = Some(why);
         }

@@ -164,7 +164,9 @@ async fn a_cut_network_costs_no_row() {
     begun(&bench, &names, &["--signature-life", "1s"]);
     bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_millis(50)));
     let through = database.url(ADMIN, proxy.port);
-    let cut = bench.spawn(&["work", "latest", "--output", "json", "--journal", &through]);
+    bench.move_journal(through.into());
+    let cut = runner(&bench, &[]);
+    bench.move_journal(direct.into());
     bench.world.wait_for_deletes(8);
     proxy.set(Fault::Gone);
     let other = runner(&bench, &[]);
@@ -180,7 +182,7 @@ async fn a_cut_network_costs_no_row() {
 
 async fn what_is_not_begun_is_not_shared() {
     let (bench, _database) = bench().await;
-    bench.keybatch(&["work", "latest", "--output", "json"]).exits(3);
+    bench.keybatch(&["work", "latest", "--output", "json"]).exits(2);
     let names = bench.world.keys("key", 2);
     bench.run_unconfirmed(&bench.manifest(&names), &[]);
     let refused = bench.keybatch(&["work", "latest", "--output", "json"]).exits(4);
