@@ -13,7 +13,8 @@ use super::approval::Role;
 use super::control_used::ControlUsed;
 use super::lease::{AnswerLate, LeaseEnded, LeaseTaken};
 use super::plan::{Note, PlanHeader, PlanManifest, PlanObservation, PlanRow, PlanSeal, TargetVerdicts, Verdict};
-use super::stop_reason::{StopReason, TargetStopReason};
+use super::stop_reason::StopReason;
+pub use super::stop_reason::TargetStopped;
 use crate::domain::{
     ApiError, AttemptTime, Cause, Class, Evidence, Exchange, Failure, Observation, Operation, Outcome, OutcomeCounts,
     Settings, Shown,
@@ -463,6 +464,14 @@ impl AttemptFinished {
     }
 }
 
+impl From<AttemptFinished> for AnswerLate {
+    /// Without what it would have meant for the row: others decide that now.
+    fn from(finished: AttemptFinished) -> Self {
+        let AttemptFinished { attempt, class, exchange, shown, failure, outcome: _, evidence: _, detail: _ } = finished;
+        Self { attempt, class, exchange, shown, failure }
+    }
+}
+
 /// GetOperation was asked about an operation that was not terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationPolled {
@@ -691,20 +700,6 @@ impl RunStopped {
     pub fn new(why: impl Into<StopReason>, detail: Option<String>) -> Self {
         Self { why: why.into(), detail, faults: BTreeMap::new(), manifest: None, targets: Vec::new() }
     }
-}
-
-/// A target in which nobody is served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetStopped {
-    /// The account.
-    pub account: String,
-    /// The region.
-    pub region: String,
-    /// What stopped it.
-    pub why: TargetStopReason,
-    /// For people: what happened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
 }
 
 /// Every row has its outcome.

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{AttemptFinished, TargetStopped};
-use super::stop_reason::StopReason;
+use super::stop_reason::{StopReason, TargetStopped};
 use crate::domain::{ApiError, Class, Exchange, Failure, Operation, Shown};
 
 /// The command of a session that shares its run with others: a runner.
@@ -105,14 +104,6 @@ impl AnswerLate {
     #[must_use]
     pub fn error(&self) -> Option<ApiError> {
         self.failure.read(&self.exchange)
-    }
-}
-
-impl From<AttemptFinished> for AnswerLate {
-    /// Without what it would have meant for the row: others decide that now.
-    fn from(finished: AttemptFinished) -> Self {
-        let AttemptFinished { attempt, class, exchange, shown, failure, outcome: _, evidence: _, detail: _ } = finished;
-        Self { attempt, class, exchange, shown, failure }
     }
 }
 
