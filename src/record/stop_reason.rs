@@ -111,6 +111,20 @@ words! {
     }
 }
 
+/// A target in which nobody is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetStopped {
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// What stopped it.
+    pub why: TargetStopReason,
+    /// For people: what happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
 impl StopReason {
     /// Whether it closes a run that never began: nothing was sent, and the run cannot be resumed.
     #[must_use]

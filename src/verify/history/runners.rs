@@ -9,26 +9,13 @@ use std::collections::BTreeMap;
 use super::reading::is_about;
 use super::rows::{Fate, name_of_row};
 use super::run::{FINISHED, target_hash};
-use super::session::Session;
+use super::session::{Runner, Session};
 use super::trouble::Trouble;
 use super::{Claimed, History, place_of};
 use crate::record::Entry;
 use crate::record::approval::Role;
 use crate::record::event::{Event, SessionOpened};
 use crate::record::lease::{AnswerLate, LeaseEnd, LeaseEnded, LeaseTaken, WORK};
-
-/// How far a runner is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Runner {
-    /// It takes rows, and decides them.
-    AtWork,
-    /// It has given its rows back.
-    Left,
-    /// Its session ended in order.
-    Closed,
-    /// Its leases ended before it said so.
-    Lapsed,
-}
 
 /// The runners, and the rows that they have.
 #[derive(Debug, Default)]

@@ -4,10 +4,22 @@ use std::collections::HashSet;
 
 use super::canary::CanaryOf;
 use super::controlled::ControlledBy;
-use super::runners::Runner;
 use super::trouble::Trouble;
 use crate::domain::{AttemptTime, Class};
 use crate::record::event::SessionClosed;
+
+/// How far a runner is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runner {
+    /// It takes rows, and decides them.
+    AtWork,
+    /// It has given its rows back.
+    Left,
+    /// Its session ended in order.
+    Closed,
+    /// Its leases ended before it said so.
+    Lapsed,
+}
 
 /// One process at work, or only keeping house.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ mod lifted;
 mod reconciled;
 mod resolved;
 mod retry;
+mod runners;
 mod searches;
 
 use serde_json::{Value, json};

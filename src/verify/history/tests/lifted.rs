@@ -1,7 +1,9 @@
 //! Rules that were lifted: settings, entries and what was there before must say the same.
 
 use super::*;
+use crate::record::event::SessionOpened;
 use crate::record::plan::PlanHeader;
+use crate::verify::history::lifted::Lifted;
 
 /// The beginning of a run up to its first row, with these settings and overrides.
 fn beginning(run: &str, session: &str, settings: &[&str], used: &[&str]) -> Vec<Value> {

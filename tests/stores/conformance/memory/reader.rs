@@ -126,6 +126,7 @@ impl ReadRuns for MemoryReader {
             let is_duplicate = |row: &&Row| {
                 let reasons = row.intent.line.notes.iter().filter(|note| note.severity != Severity::Warn);
                 row.intent.line.verdict == Verdict::Skip
+                    && row.intent.today.is_none()
                     && row.settled.is_some_and(|(outcome, _)| outcome == Outcome::Skipped)
                     && reasons.into_iter().all(|note| note.kind == "duplicate")
             };
