@@ -10,6 +10,7 @@ mod controlled;
 mod approvals;
 mod doubtful;
 mod grounds;
+mod leases;
 mod lifted;
 mod lone;
 mod of_run;
