@@ -414,8 +414,10 @@ BEGIN
             SELECT its_run, m, its_target, my_epoch, claim_number FROM unnest(mine) AS m
             ON CONFLICT (run_no, row_no) DO UPDATE SET epoch = excluded.epoch, claim_no = excluded.claim_no;
         UPDATE keybatch.runner AS r SET fenced = true, fenced_by = me.holder WHERE r.epoch = ANY (had) AND NOT r.fenced;
+        -- All of them, not only those whose rows these were a moment ago: whoever took the rows from the first one may have died, or
+        -- left, before it could record that.
         sessions := ARRAY(SELECT r.session_no FROM keybatch.runner AS r
-                          WHERE r.epoch = ANY (had) AND r.session_no IS NOT NULL ORDER BY r.session_no);
+                          WHERE r.run_no = its_run AND r.fenced AND r.session_no IS NOT NULL ORDER BY r.session_no);
         UPDATE keybatch.runner AS r SET claim_no = claim_number, claim_lapsed = sessions, run_no = its_run, session_no = its_session
             WHERE r.epoch = my_epoch;
     ELSE

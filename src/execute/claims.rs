@@ -93,9 +93,12 @@ impl<L: Lightsail> Feeder<L> {
         }
     }
 
-    /// Records whose leases have lapsed and which rows are this runner's now.
+    /// Records whose leases have lapsed, unless it has done that before, and which rows are this runner's now.
     async fn tell(&self, runner: &Runner, claim: &Claim) -> Result<(), JournalError> {
-        let lapsed = claim.lapsed.iter().map(|session| {
+        // Held until that is durable: another target's claim may rest on it.
+        let mut told = runner.told.lock().await;
+        let new: Vec<_> = claim.lapsed.iter().filter(|session| !told.contains(session)).copied().collect();
+        let lapsed = new.iter().map(|session| {
             let (stopped, detail, targets) = (None, None, Vec::new());
             Event::LeaseEnded(Box::new(LeaseEnded { of: *session, why: LeaseEnd::Lapsed, stopped, detail, targets }))
         });
@@ -106,7 +109,14 @@ impl<L: Lightsail> Feeder<L> {
             lasts_ms: u64::try_from(runner.roster.lasts().as_millis()).unwrap_or(u64::MAX),
             skew_ms: runner.roster.skew_ms(),
         });
-        self.shared.scribe.journal.append(lapsed.chain([taken]).map(Draft::of).collect()).await.map(drop)
+        let drafts = lapsed.chain([taken]).map(Draft::of).collect();
+        if new.is_empty() {
+            drop(told);
+            return self.shared.scribe.journal.append(drafts).await.map(drop);
+        }
+        self.shared.scribe.journal.append(drafts).await?;
+        told.extend(new);
+        Ok(())
     }
 
     /// The intents of these rows.

@@ -1,5 +1,6 @@
 //! What the workers of a session share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,9 +49,16 @@ pub struct Runner {
     pub session: u64,
     /// Which rows are whose, and when whose requests may leave.
     pub roster: Arc<dyn Roster>,
+    /// The sessions of which it has recorded that their leases have lapsed.
+    pub(super) told: Arc<tokio::sync::Mutex<BTreeSet<u64>>>,
 }
 
 impl Runner {
+    /// The session whose first entry has this number.
+    pub fn new(session: u64, roster: Arc<dyn Roster>) -> Self {
+        Self { session, roster, told: Arc::default() }
+    }
+
     /// Whether its leases outlast an attempt that begins now. One that outlived them might still take effect when another runner has the
     /// row, and its answer would come late.
     fn outlasts(&self, attempt: Duration) -> bool {

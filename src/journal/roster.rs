@@ -63,7 +63,7 @@ pub struct Claiming {
 pub struct Claim {
     /// Their numbers, ascending.
     pub rows: Vec<u64>,
-    /// The numbers of the sessions that had some of them, and whose leases have lapsed.
+    /// The numbers of the sessions of the run whose leases have lapsed, also of those that somebody has named before.
     pub lapsed: Vec<u64>,
     /// How many rows of the target have no outcome and are other runners'.
     pub others: u64,

@@ -13,12 +13,14 @@ use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use jiff::Timestamp;
 
 use super::address::AddressSettings;
 use super::capture::{Capture, without_token};
 use super::classify::{ErrorNames, Wire, bare_name, classify_error};
 use super::credentials::{CredentialsFault, Located, Signing, reason_not_held};
+use super::departure::Departure;
 pub use super::http::TLS;
 use super::proxy::Proxies;
 use super::service::Service;
@@ -118,7 +120,7 @@ macro_rules! send {
     ($asked:expr, $call:expr, $map:expr) => {{
         let capture = Capture::default();
         let began = Instant::now();
-        let result = $call.customize().interceptor(capture.clone()).send().await;
+        let result = $call.interceptor(capture.clone()).send().await;
         reply(&$asked, &capture, began, result, $map)
     }};
 }
@@ -127,13 +129,15 @@ impl Lightsail for AwsLightsail {
     async fn delete_key_pair(&self, region: &str, name: &str, expected: Option<&str>) -> Reply<Option<Operation>> {
         let call = self.client(region).delete_key_pair().key_pair_name(name);
         let call = call.set_expected_fingerprint(expected.map(str::to_owned));
+        let limit = self.config.timeout_config().and_then(TimeoutConfig::operation_attempt_timeout);
+        let call = call.customize().interceptor(Departure::within(limit.unwrap_or(Duration::MAX)));
         send!(self.asked(Service::Lightsail, region), call, |output| output.operation().map(operation))
     }
 
     async fn get_key_pair(&self, region: &str, name: &str) -> Reply<KeyPair> {
         let reply = send!(
             self.asked(Service::Lightsail, region),
-            self.client(region).get_key_pair().key_pair_name(name),
+            self.client(region).get_key_pair().key_pair_name(name).customize(),
             |output| { output.key_pair().and_then(key_pair) }
         );
         present(reply)
@@ -141,18 +145,21 @@ impl Lightsail for AwsLightsail {
 
     async fn get_key_pairs(&self, region: &str, token: Option<&str>) -> Reply<ListingPage<KeyPair>> {
         let call = self.client(region).get_key_pairs().include_default_key_pair(true);
-        let reply =
-            send!(self.asked(Service::Lightsail, region), call.set_page_token(token.map(str::to_owned)), |output| {
+        let reply = send!(
+            self.asked(Service::Lightsail, region),
+            call.set_page_token(token.map(str::to_owned)).customize(),
+            |output| {
                 let listed = output.key_pairs.as_ref()?;
                 Some(page(listed.iter().filter_map(key_pair), output.next_page_token()))
-            });
+            }
+        );
         present(reply)
     }
 
     async fn get_operation(&self, region: &str, id: &str) -> Reply<Operation> {
         let reply = send!(
             self.asked(Service::Lightsail, region),
-            self.client(region).get_operation().operation_id(id),
+            self.client(region).get_operation().operation_id(id).customize(),
             |output| { output.operation().map(operation) }
         );
         present(reply)
@@ -165,15 +172,16 @@ impl Lightsail for AwsLightsail {
         token: Option<&str>,
     ) -> Reply<ListingPage<Operation>> {
         let call = self.client(region).get_operations_for_resource().resource_name(name);
-        let reply =
-            send!(self.asked(Service::Lightsail, region), call.set_page_token(token.map(str::to_owned)), |output| {
-                Some(page(output.operations.as_ref()?.iter().map(operation), output.next_page_token()))
-            });
+        let reply = send!(
+            self.asked(Service::Lightsail, region),
+            call.set_page_token(token.map(str::to_owned)).customize(),
+            |output| { Some(page(output.operations.as_ref()?.iter().map(operation), output.next_page_token())) }
+        );
         present(reply)
     }
 
     async fn get_instances(&self, region: &str, token: Option<&str>) -> Reply<ListingPage<Instance>> {
-        let call = self.client(region).get_instances().set_page_token(token.map(str::to_owned));
+        let call = self.client(region).get_instances().set_page_token(token.map(str::to_owned)).customize();
         let reply = send!(self.asked(Service::Lightsail, region), call, |output| {
             Some(page(output.instances.as_ref()?.iter().map(instance), output.next_page_token()))
         });
@@ -181,7 +189,7 @@ impl Lightsail for AwsLightsail {
     }
 
     async fn get_regions(&self, region: &str) -> Reply<Vec<String>> {
-        let call = self.client(region).get_regions();
+        let call = self.client(region).get_regions().customize();
         let reply = send!(self.asked(Service::Lightsail, region), call, |output| {
             let names = output.regions.as_ref()?.iter().map(|region| Some(region.name()?.as_str().to_owned()));
             names.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
@@ -199,7 +207,7 @@ impl Lightsail for AwsLightsail {
 
     async fn caller_identity(&self) -> Reply<Caller> {
         let region = self.default_region().unwrap_or_default();
-        let reply = send!(self.asked(Service::Sts, &region), self.sts.get_caller_identity(), |output| {
+        let reply = send!(self.asked(Service::Sts, &region), self.sts.get_caller_identity().customize(), |output| {
             Some(Caller { arn: output.arn()?.to_owned(), account: output.account()?.to_owned() })
         });
         present(reply)

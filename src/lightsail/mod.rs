@@ -12,6 +12,7 @@ mod capture;
 pub mod classify;
 pub mod config_error;
 pub mod credentials;
+mod departure;
 mod error_names;
 mod hitch;
 mod http;

@@ -133,20 +133,6 @@ impl StopReason {
     }
 }
 
-/// A target in which nobody is served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetStopped {
-    /// The account.
-    pub account: String,
-    /// The region.
-    pub region: String,
-    /// What stopped it.
-    pub why: TargetStopReason,
-    /// For people: what happened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

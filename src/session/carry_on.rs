@@ -104,7 +104,7 @@ pub(super) async fn go_on_with<H: Host>(
     let before = open.reader.counts(&record).await?;
     let stamps = open.journal.append(drafts).await?;
     let number = stamps.first().map(|stamp| stamp.seq);
-    let runner = open.roster.clone().zip(number).map(|(roster, session)| Runner { session, roster });
+    let runner = open.roster.clone().zip(number).map(|(roster, session)| Runner::new(session, roster));
     let session = Session {
         host,
         order,
