@@ -15,6 +15,7 @@ use super::gate::Gate;
 pub use super::stop::{Limits, Stop, StoppedBy, TargetStop};
 use super::target_view::TargetView;
 use crate::domain::{Class, Outcome};
+use crate::journal::JournalError;
 use crate::record::plan::PlanRow;
 
 /// After this many denied rows, with no other answer before, a target is considered to deny everything. Fewer could be
@@ -72,7 +73,15 @@ impl Control {
     /// Stops the session: nothing new is sent, and what is in flight is settled. The first reason counts.
     pub fn stop(&self, by: StoppedBy, detail: impl Into<String>) {
         self.state().stop.get_or_insert_with(|| Stop { by, detail: detail.into() });
-        if by == StoppedBy::Journal {
+        self.stopping.cancel();
+        self.changed.notify_waiters();
+    }
+
+    /// The journal cannot be written: nothing new is sent, and nothing is done any more that cannot be recorded (I9). Only where others
+    /// went on with the rows, requests in flight are awaited, for their answers can still be told.
+    pub fn fail(&self, error: &JournalError) {
+        self.state().stop.get_or_insert_with(|| Stop { by: StoppedBy::Journal, detail: error.to_string() });
+        if !matches!(error, JournalError::FencedOff { .. }) {
             self.broken.cancel();
         }
         self.stopping.cancel();

@@ -91,7 +91,7 @@ pub async fn process<L: Lightsail, R: RunReader>(
     while let Some(joined) = tasks.join_next().await {
         let ended = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         if let Err(error) = ended {
-            shared.control.stop(control::StoppedBy::Journal, error.to_string());
+            shared.control.fail(&error);
             first_error = first_error.and(Err(error));
         }
     }
@@ -124,7 +124,7 @@ async fn process_lane<L: Lightsail, R: RunReader>(
     let mut result = fed.map(drop);
     loop {
         if let Err(error) = &result {
-            feeder.shared.control.stop(control::StoppedBy::Journal, error.to_string());
+            feeder.shared.control.fail(error);
         }
         let Some(joined) = rows.join_next().await else { break };
         result = result.and(finished(joined));
@@ -330,7 +330,7 @@ impl<L: Lightsail> Feeder<L> {
             shared.control.left(target_no);
             shared.control.release(target_no, row);
             if let Err(error) = &result {
-                shared.control.stop(control::StoppedBy::Journal, error.to_string());
+                shared.control.fail(error);
             }
             result
         });

@@ -18,8 +18,11 @@ use super::inventory::Inventory;
 use super::row::RowState;
 use super::sentences::{detail, stop_detail};
 use super::shared::Shared;
-use crate::domain::{ApiError, Cause, Class, DEFAULT_KEY_PAIR, ErrorText, Evidence, Exchange, Failure, Outcome, Shown};
+use crate::domain::{
+    ApiError, Cause, Class, DEFAULT_KEY_PAIR, ErrorText, Evidence, Exchange, Failure, Operation, Outcome, Reply, Shown,
+};
 use crate::journal::JournalError;
+use crate::lane::pace::Permit;
 use crate::lane::{Lane, pause};
 use crate::lightsail::Lightsail;
 use crate::lightsail::classify::classify_delete;
@@ -245,6 +248,17 @@ impl<L: Lightsail> Worker<L> {
         // Counted before its answer: a session that ends meanwhile says that it left.
         self.lane.counts.deletes.fetch_add(1, Ordering::Relaxed);
         let reply = self.lane.port.delete_key_pair(&self.line.region, name, expected).await;
+        self.answered(attempt, permit, reply).await
+    }
+
+    /// Records what came back for the request of an attempt.
+    async fn answered(
+        &mut self,
+        attempt: u32,
+        permit: Permit,
+        reply: Reply<Option<Operation>>,
+    ) -> Result<Flow, JournalError> {
+        let (shared, name) = (Arc::clone(&self.shared), &self.line.name);
         let (class, cause) = classify_delete(name, &reply.result);
         if class == Class::NotSent {
             self.lane.counts.deletes.fetch_sub(1, Ordering::Relaxed);

@@ -128,14 +128,25 @@ pub(super) async fn go_on_with<H: Host>(
         accounts: &connections.accounts(),
         abandoning: session.because.is_some(),
     });
+    go_on(&session, &record, &connections, (&sealed, deletes), (targets, settings)).await
+}
+
+/// Looks what can be reached and read, and works on that.
+async fn go_on<H: Host>(
+    session: &Session<'_, H>,
+    record: &RunRecord,
+    connections: &Connections<H::Port>,
+    plan: (&PlanSealed, u64),
+    (targets, settings): (Vec<TargetRecord>, Settings),
+) -> Result<Ending, SessionError> {
     if let Some(refusal) = session.unanchored_again().await? {
         return session.leave(refusal).await;
     }
-    let (lanes, mut closed) = lanes_of(&session, &connections, targets, &settings).await?;
+    let (lanes, mut closed) = lanes_of(session, connections, targets, &settings).await?;
     let probed = tokio::select! {
         biased;
-        probed = probe_lanes(&session.open.reader, &record, &settings, &lanes) => probed?,
-        () = stops.asked() => return session.leave_by_signal().await,
+        probed = probe_lanes(&session.open.reader, record, &settings, &lanes) => probed?,
+        () = session.host.stops().asked() => return session.leave_by_signal().await,
     };
     match probed {
         Probed::Leave(error) => return session.leave(Refusal::Plan(error)).await,
@@ -143,7 +154,7 @@ pub(super) async fn go_on_with<H: Host>(
             closed.extend(targets.into_iter().map(|(target_no, error)| (target_no, Closed::not_readable(&error))));
         }
     }
-    session.work(settings, (&sealed, deletes), lanes, &closed).await
+    session.work(settings, plan, lanes, &closed).await
 }
 
 /// The targets that are worked on, and those that are not reached, by their numbers.

@@ -100,7 +100,7 @@ impl<L: Lightsail> Controls<L> {
     async fn record(&self, used: &ControlUsed) -> Result<(), Untold> {
         self.scribe.write(Event::ControlUsed(used.clone())).await.map_err(|error| {
             // A paused session writes nothing by which it would notice.
-            self.control.stop(StoppedBy::Journal, error.to_string());
+            self.control.fail(&error);
             Untold::Journal(error)
         })
     }

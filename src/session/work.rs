@@ -114,7 +114,7 @@ impl<H: Host> Session<'_, H> {
             ended = while_watched(&**self.host.operator(), watched, worked) => ended,
             () = self.host.stops().hurried() => return Ok(self.exit_at_once().await),
             () = self.time_is_up(&control) => Ok(()),
-            failed = shares => Err(failed),
+            never = shares => match never {},
         };
         if let Some(controls) = controls {
             controls.close().await;

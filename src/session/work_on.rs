@@ -1,5 +1,6 @@
 //! To share a run with other runners: each works on the rows that it claims, until all rows have outcomes.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::order::WorkOrder;
 use super::summary::{State, StopWord, Summary};
 use crate::domain::{AttemptTime, Settings};
 use crate::execute::Runner;
-use crate::execute::control::{Control, Stop, StoppedBy};
+use crate::execute::control::{Control, Stop};
 use crate::journal::{JournalError, RunRecord, RunState, TargetRecord};
 use crate::lane::{Lane, sharing};
 use crate::record::Draft;
@@ -83,13 +84,14 @@ async fn go_on<H: Host>(
 }
 
 impl<H: Host> Session<'_, H> {
-    /// Keeps the lanes to the rates that all runners share, if there are others. Ends only if that is no longer possible.
+    /// Keeps the lanes to the rates that all runners share, if there are others. Stops the session if that is no longer possible; it never
+    /// ends by itself.
     pub(super) fn keep_to_shares(
         &self,
         control: &Arc<Control>,
         endpoint: Option<&str>,
         lanes: &[(TargetRecord, Arc<Lane<H::Port>>)],
-    ) -> impl Future<Output = JournalError> + use<H> {
+    ) -> impl Future<Output = Infallible> + use<H> {
         let shared = self.runner.as_ref().map(|runner| {
             let endpoint = endpoint.unwrap_or_default().to_owned();
             let lanes = lanes.iter().map(|(_, lane)| (lane.target.clone(), Arc::clone(lane))).collect();
@@ -97,10 +99,11 @@ impl<H: Host> Session<'_, H> {
         });
         let control = Arc::clone(control);
         async move {
-            let Some(shared) = shared else { return std::future::pending().await };
-            let Err(error) = shared.await;
-            control.stop(StoppedBy::Journal, error.to_string());
-            error
+            if let Some(shared) = shared {
+                let Err(error) = shared.await;
+                control.fail(&error);
+            }
+            std::future::pending().await
         }
     }
 
@@ -114,7 +117,7 @@ impl<H: Host> Session<'_, H> {
         let stop =
             if left == 0 { None } else { stop.or_else(|| targets.stop()).or_else(|| Some(super::end::unexplained())) };
         let outcomes = self.open.reader.counts(&record).await?;
-        let finished = ends.then(|| Event::RunFinished(RunFinished { rows: record.rows, outcomes }));
+        let finished = ends.then_some(Event::RunFinished(RunFinished { rows: record.rows, outcomes }));
         let ended = LeaseEnded {
             of: runner.session,
             why: LeaseEnd::Left,

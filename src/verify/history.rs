@@ -34,7 +34,7 @@ use super::claims::{Claimed, Shows, hash, name_of};
 use super::legal::RowEvent;
 use crate::domain::{Evidence, RunId};
 use crate::record::Entry;
-use crate::record::event::{Event, OverrideUsed, SessionClosed, Source};
+use crate::record::event::{Event, JournalCreated, OverrideUsed, SessionClosed, Source};
 use anchored::Anchored;
 pub(super) use approvals::Approvals;
 use canary::SETTLED;
@@ -126,15 +126,7 @@ impl History {
 
     fn judge(&mut self, entry: &Entry, claimed: Claimed, seq: u64) -> Result<(), Trouble> {
         if let Event::JournalCreated(created) = &entry.event {
-            if seq != 0 {
-                return Err("a journal is created once, by its first entry".into());
-            }
-            if entry.session.is_some() || entry.run.is_some() || entry.row.is_some() {
-                return Err("a journal is created before any session".into());
-            }
-            self.journal_id = Some(created.journal_id.clone());
-            self.continues = created.previous.is_some();
-            return Ok(());
+            return self.create(entry, created, seq);
         }
         if seq == 0 {
             return Err("the first entry of a journal is journal_created".into());
@@ -200,6 +192,19 @@ impl History {
             (Event::LeaseEnded(ended), None) => self.end_leases((session_no, id), ended),
             (_, None) => self.judge_run(id, session_no, entry),
         }
+    }
+
+    /// The first entry of all.
+    fn create(&mut self, entry: &Entry, created: &JournalCreated, seq: u64) -> Result<(), Trouble> {
+        if seq != 0 {
+            return Err("a journal is created once, by its first entry".into());
+        }
+        if entry.session.is_some() || entry.run.is_some() || entry.row.is_some() {
+            return Err("a journal is created before any session".into());
+        }
+        self.journal_id = Some(created.journal_id.clone());
+        self.continues = created.previous.is_some();
+        Ok(())
     }
 
     /// A session ends in order.

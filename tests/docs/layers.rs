@@ -85,6 +85,7 @@ const ADAPTER: [&str; 11] = [
     "lightsail/capture.rs",
     "lightsail/credentials.rs",
     "lightsail/credentials",
+    "lightsail/departure.rs",
     "lightsail/error_names.rs",
     "lightsail/hitch.rs",
     "lightsail/http.rs",

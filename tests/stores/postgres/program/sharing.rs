@@ -78,6 +78,7 @@ async fn a_runner_that_dies_is_replaced_and_what_it_sent_is_settled() {
     bench.verify().exits(0);
 }
 
+// SEMANTICS: P149, P153
 async fn a_runner_that_sleeps_past_its_leases_writes_only_late_answers() {
     let (bench, _database) = bench().await;
     let names = bench.world.keys("key", 12);
@@ -102,6 +103,7 @@ async fn a_runner_that_sleeps_past_its_leases_writes_only_late_answers() {
     bench.verify().exits(0);
 }
 
+// SEMANTICS: P151
 async fn a_runner_that_is_stopped_gives_its_rows_back_at_once() {
     let (bench, _database) = bench().await;
     let names = bench.world.keys("key", 150);
@@ -118,6 +120,7 @@ async fn a_runner_that_is_stopped_gives_its_rows_back_at_once() {
     is_sound(&bench);
 }
 
+// SEMANTICS: P152
 async fn runners_together_keep_to_the_rate() {
     let (bench, _database) = bench().await;
     let names = bench.world.keys("key", 160);
