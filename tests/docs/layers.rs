@@ -79,7 +79,7 @@ const PURE: [&str; 16] = [
 ];
 
 /// The SDK's adapter.
-const ADAPTER: [&str; 11] = [
+const ADAPTER: [&str; 12] = [
     "lightsail/address.rs",
     "lightsail/aws.rs",
     "lightsail/capture.rs",
