@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
+#[path = "../support/campaign.rs"]
+mod campaign;
 mod conformance;
 mod copying;
 #[path = "../support/harness.rs"]
@@ -30,6 +32,7 @@ fn main() -> std::process::ExitCode {
         postgres::pacing::LIST,
         postgres::pooling::LIST,
         postgres::program::addresses::LIST,
+        postgres::program::chaos::LIST,
         postgres::program::ending::LIST,
         postgres::program::reading::LIST,
         postgres::program::sharing::LIST,

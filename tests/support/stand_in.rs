@@ -1,5 +1,6 @@
 //! The stand-in as a test holds it: make key pairs, write scripts, look at what arrived and what came of it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{
@@ -118,15 +119,14 @@ impl StandIn {
     /// Pairs of DeleteKeyPair requests for one key pair that were in flight together (I3). A closed connection is
     /// noticed up to a tick late, hence the slack.
     pub(crate) fn overlaps(&self) -> Vec<String> {
-        let arrived = self.arrived("DeleteKeyPair");
+        let mut earlier: BTreeMap<Place, Vec<Option<i64>>> = BTreeMap::new();
         let mut found = Vec::new();
-        for (index, first) in arrived.iter().enumerate() {
-            let same = |later: &&Arrival| (&later.region, &later.name) == (&first.region, &first.name);
-            for second in arrived[index + 1..].iter().filter(same) {
-                if first.ended_us.is_none_or(|ended| ended > second.at_us + 60_000) {
-                    found.push(format!("{} in {}", first.name, first.region));
-                }
-            }
+        for arrival in self.arrived("DeleteKeyPair") {
+            let place = (arrival.region, arrival.name);
+            let ends = earlier.entry(place.clone()).or_default();
+            let open = ends.iter().filter(|ended| ended.is_none_or(|ended| ended > arrival.at_us + 60_000)).count();
+            found.extend(std::iter::repeat_n(format!("{} in {}", place.1, place.0), open));
+            ends.push(arrival.ended_us);
         }
         found
     }

@@ -40,8 +40,8 @@ const SETTINGS: &[&str] = &[
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) directory: PathBuf,
-    /// Dropped, the server ends.
-    stop: Option<mpsc::Sender<()>>,
+    /// Dropped, the server ends; asked, it ends and starts again, and says so when the old one is gone.
+    stop: Option<mpsc::Sender<mpsc::Sender<()>>>,
     ended: Mutex<mpsc::Receiver<()>>,
     _temporary: tempfile::TempDir,
 }
@@ -185,6 +185,14 @@ impl Server {
         Self::start(Some(self), &[]).unwrap()
     }
 
+    /// Ends it at once, as a crash would, and starts it again. Returns when it is up.
+    pub(crate) fn restart(&self) {
+        let (gone, is_gone) = mpsc::channel();
+        self.stop.as_ref().unwrap().send(gone).unwrap();
+        is_gone.recv_timeout(Duration::from_secs(20)).unwrap();
+        wait_until_up(self.port, &self.directory);
+    }
+
     /// A database of it, which is not there yet unless it is called `postgres`.
     pub(crate) fn database(&self, name: &str) -> Database {
         Database { name: name.to_owned(), port: self.port, directory: self.directory.clone() }
@@ -210,13 +218,21 @@ impl Server {
         let log = std::fs::File::create(directory.join("log")).unwrap();
         command.current_dir(&directory).stdout(Stdio::null()).stderr(log);
         // On a thread that lives as long as the server: the kernel ends the server with the thread that started it.
-        let ((stop, stopped), (end, ended)) = (mpsc::channel::<()>(), mpsc::channel());
+        let ((stop, stopped), (end, ended)) = (mpsc::channel::<mpsc::Sender<()>>(), mpsc::channel());
+        let lock = directory.join("data/postmaster.pid");
         std::thread::spawn(move || {
             let mut child = command.spawn().unwrap();
-            let _closed = stopped.recv();
-            let pid = rustix::process::Pid::from_child(&child);
-            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
-            let _status = child.wait();
+            loop {
+                let asked = stopped.recv();
+                let pid = rustix::process::Pid::from_child(&child);
+                let _gone = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
+                let _status = child.wait();
+                let Ok(asked) = asked else { break };
+                // It says that the old one is ready.
+                let _gone = std::fs::remove_file(&lock);
+                child = command.spawn().unwrap();
+                let _heard = asked.send(());
+            }
             drop(end);
         });
         wait_until_up(port, &directory);

@@ -1,6 +1,7 @@
 //! The program with its journal in PostgreSQL.
 
 pub(crate) mod addresses;
+pub(crate) mod chaos;
 pub(crate) mod ending;
 pub(crate) mod reading;
 pub(crate) mod sharing;
