@@ -125,6 +125,12 @@ pub trait ReadPast: Send + Sync {
 
 /// What reviewers ask.
 pub trait ReadReview: Send + Sync {
+    /// Whether anything was said later of a run's rows: the number of an entry after which all of that stands. Finding out takes no
+    /// look at the entries, of which there may be millions. A store that keeps no list of that names the first entry.
+    fn resolved_after(&self, _run_no: i64) -> Reading<'_, Option<i64>> {
+        Box::pin(async { Ok(Some(0)) })
+    }
+
     /// The entries that belong to a run as a whole, in order.
     fn milestones(&self, run_no: i64) -> Reading<'_, Vec<StoryEntry>>;
 

@@ -203,8 +203,9 @@ const PAGE: u32 = 1_000;
 async fn resolved(reader: &Reader, run: &RunRecord) -> Result<Vec<Resolved>, JournalError> {
     let kind = Some("row_resolved".to_owned());
     let filter = EntryFilter { run: Some(run.run_no), kind, ..EntryFilter::default() };
+    let Some(mut next) = reader.resolved_after(run.run_no).await? else { return Ok(Vec::new()) };
     // Of each row the latest counts.
-    let (mut latest, mut next) = (BTreeMap::new(), 0);
+    let mut latest = BTreeMap::new();
     loop {
         let page = reader.matching(&filter, next, PAGE).await?;
         let Some(last) = page.last() else { break };

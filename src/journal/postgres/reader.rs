@@ -65,6 +65,7 @@ impl ReadPast for PostgresReader {
 
 impl ReadReview for PostgresReader {
     boxed! {
+        resolved_after = resolved_after(run_no: i64) -> Option<i64>;
         milestones = milestones(run_no: i64) -> Vec<StoryEntry>;
         milestones_of = milestones_of(run_no: i64, kind: &'a str) -> Vec<StoryEntry>;
         rows_of_name = rows_of_name(run_no: i64, name: &'a str) -> Vec<u64>;

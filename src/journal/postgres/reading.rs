@@ -168,6 +168,9 @@ pub(super) const MATCHING: &str = concat!(
     " ORDER BY e.seq LIMIT $9) AS f LEFT JOIN keybatch.run AS r ON r.run_no = f.run_no \
      LEFT JOIN keybatch.intent AS i ON i.run_no = r.run_no AND i.row_no = f.row_no ORDER BY f.seq"
 );
+/// What is said of a row later stands behind its outcome.
+pub(super) const RESOLVED_AFTER: &str = "SELECT min(i.settled_seq) FROM keybatch.resolution AS z \
+     JOIN keybatch.intent AS i ON i.run_no = z.run_no AND i.row_no = z.row_no WHERE z.run_no = $1";
 /// The entries are looked into once, for both answers.
 pub(super) const LAST_MATCHING: &str = concat!(
     "SELECT min(l.seq), coalesce(max(l.matching), 0) FROM (SELECT e.seq, count(*) OVER () AS matching ",

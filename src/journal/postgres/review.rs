@@ -14,10 +14,15 @@ use super::{objects, own};
 use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reservation, ReviewRow, StoryEntry, Visitor};
 
 impl PostgresReader {
-    /// The entries that belong to a run as a whole, in order.
+    /// After which entry something was said later of a run's rows, if anything was.
     ///
     /// # Errors
     /// If the database fails; this applies to every method here.
+    pub async fn resolved_after(&self, run_no: i64) -> Result<Option<i64>, JournalError> {
+        self.one(&Ask::of(sql::RESOLVED_AFTER).with(run_no), |row| get(row, 0)).await
+    }
+
+    /// The entries that belong to a run as a whole, in order.
     pub async fn milestones(&self, run_no: i64) -> Result<Vec<StoryEntry>, JournalError> {
         self.all(&Ask::of(sql::MILESTONES).with(run_no), story_entry).await
     }

@@ -13,6 +13,10 @@ use super::sql;
 use super::value::Bound;
 use crate::journal::{Cell, EntryFilter, JournalError, Matching, Reservation, ReviewRow, StoryEntry, Visitor};
 
+/// What is said of a row later stands behind its outcome.
+pub(super) const RESOLVED_AFTER: &str = "SELECT min(i.settled_seq) FROM resolution AS z \
+     CROSS JOIN intent AS i ON i.run_no = z.run_no AND i.row_no = z.row_no WHERE z.run_no = ?";
+
 impl SqliteReader {
     /// The names of the columns of the view `intents`.
     ///
@@ -45,6 +49,11 @@ impl SqliteReader {
     pub async fn runs_view(&self) -> Result<(Vec<String>, Vec<Vec<Cell>>), JournalError> {
         let names = names_of(&mut *self.connection().await?, sql::RUNS_VIEW).await?;
         Ok((names, self.all(sqlx::query(sql::RUNS_VIEW), cells).await?))
+    }
+
+    /// After which entry something was said later of a run's rows, if anything was.
+    pub async fn resolved_after(&self, run_no: i64) -> Result<Option<i64>, JournalError> {
+        self.one(sqlx::query(RESOLVED_AFTER).bind(run_no), |row| get(row, 0)).await
     }
 
     /// The entries of one kind that belong to a run as a whole, in order.

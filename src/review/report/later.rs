@@ -32,7 +32,8 @@ pub(super) async fn signatures(reader: &Reader, run: &RunRecord) -> Result<Vec<P
 pub(super) async fn resolutions(reader: &Reader, run: &RunRecord) -> Result<(Vec<Resolution>, u64), JournalError> {
     let kind = Some("row_resolved".to_owned());
     let filter = EntryFilter { run: Some(run.run_no), kind, ..EntryFilter::default() };
-    let (mut listed, mut more, mut next) = (Vec::new(), 0, 0);
+    let (mut listed, mut more) = (Vec::new(), 0);
+    let Some(mut next) = reader.resolved_after(run.run_no).await? else { return Ok((listed, more)) };
     loop {
         let page = reader.matching(&filter, next, PAGE).await?;
         let Some(last) = page.last() else { return Ok((listed, more)) };

@@ -80,6 +80,8 @@ async fn a_row_in_doubt_is_resolved() {
     let resolve = ["resolve", "latest", &names[0], "--outcome", "deleted", "--because", "I looked"];
     bench.keybatch(&resolve).exits(0);
     assert_eq!(row(&bench, &names[0]).verdict(), "deleted/person");
+    let shown = bench.keybatch(&["show", "latest", "--output", "json"]).json();
+    assert_eq!(shown["resolved"], json!([{"outcome": "deleted", "by": "resolve", "rows": 1}]), "{shown}");
     bench.keybatch(&["resume", "latest"]).exits(0);
     bench.verify().exits(0);
 }
