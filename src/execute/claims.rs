@@ -50,7 +50,8 @@ impl<L: Lightsail> Feeder<L> {
             };
             let claim = runner.roster.claim(claiming).await?;
             if claim.rows.is_empty() {
-                if claim.others == 0 {
+                // A runner that keeps rows for which it will not ask does not wait for those of others: they may be waiting for it.
+                if claim.others == 0 || self.keeps_some() {
                     return Ok(true);
                 }
                 self.pause().await;
@@ -71,6 +72,12 @@ impl<L: Lightsail> Feeder<L> {
                 return Ok(!self.shared.control.is_stopping(self.target_no));
             }
         }
+    }
+
+    /// Whether a target stopped for this runner alone, or at its canary: the rows of it that it claimed are others' only once it leaves.
+    fn keeps_some(&self) -> bool {
+        let control = &self.shared.control;
+        !control.stopped_targets().is_empty() || control.stopped_by_canary().is_some()
     }
 
     fn claimed_at_once(&self) -> u32 {

@@ -102,6 +102,8 @@ const REGRESSIONS: &[u64] = &[
     152, 167, 256,
     // `verify` convicted a search after a loss of entries that was accepted by a clock set back: I7.
     527,
+    // Runners that waited for each other's rows, each with rows of a target that had stopped for it alone.
+    383,
     // After a loss of entries, a key pair was said to be gone without a look at the history, because the operation of another run had
     // not ended: I5.
     101_121,

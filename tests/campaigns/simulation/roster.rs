@@ -164,7 +164,7 @@ impl Roster for Shared {
     fn may_finish(&self, _: i64) -> BoxFuture<'_, Result<bool, JournalError>> {
         Box::pin(self.ask(|sim, now| {
             let is_open = sim.ledger.rows.iter().any(|row| row.settled.is_none());
-            sim.tenancy.may_finish(self.epoch, is_open, now)
+            sim.tenancy.may_finish(self.epoch, is_open || sim.ledger.finished, now)
         }))
     }
 
