@@ -350,7 +350,7 @@ class History:
     def __init__(self, partial=False):
         self.sessions, self.runs, self.ids, self.rollbacks, self.in_flight = {}, {}, set(), set(), {}
         self.at, self.id, self.holder, self.partial = "", None, None, partial
-        self.made, self.handed_over, self.resolves, self.sign_keys = {}, 0, {}, {}
+        self.made, self.handed_over, self.resolves, self.sign_keys = {}, {}, {}, {}
         # How far each runner is; the run of those that are open; who ended all before it; whose a row is; how many answers each waits for
         self.runners, self.shared, self.since, self.taken, self.flying = {}, None, 0, {}, {}
 
@@ -479,8 +479,8 @@ class History:
     def anchored(self, seq, entry):
         """A checkpoint was handed to a command: one that was made, in order, as the command ended."""
         is_made = self.made.get(entry["size"]) == entry["root"]
-        must(is_made and entry["size"] > self.handed_over, seq, "it is about a checkpoint that was not made, or not the next one")
-        self.handed_over, code = entry["size"], entry.get("exit_code")
+        must(is_made and entry["size"] > self.handed_over.get(entry["session"], 0), seq, "it is about a checkpoint that was not made, or not the next one")
+        self.handed_over[entry["session"]], code = entry["size"], entry.get("exit_code")
         ended = {None: code == 0, "exit": code not in (None, 0)}.get(entry.get("failure"), code is None)
         must(ended, seq, "its exit code and its failure contradict each other")
         kept = [entry[name] for name in ("receipt", "receipt_base64") if name in entry]

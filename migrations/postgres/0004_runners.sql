@@ -106,9 +106,11 @@ BEGIN
         its_holder := new_holder;
         INSERT INTO keybatch.runner (epoch, until, lasts, holder)
             VALUES (its_epoch, clock_timestamp() + lasts_for, lasts_for, new_holder);
-        -- Late answers of a week ago come no more.
+        -- Late answers of a week ago come no more. Of a run that goes on, all are kept: somebody may have to say that they lapsed.
         DELETE FROM keybatch.runner AS r WHERE r.fenced AND r.until < clock_timestamp() - interval '7 days'
-            AND NOT EXISTS (SELECT 1 FROM keybatch.lease AS l WHERE l.epoch = r.epoch);
+            AND NOT EXISTS (SELECT 1 FROM keybatch.lease AS l WHERE l.epoch = r.epoch)
+            AND (r.session_no IS NULL OR EXISTS (SELECT 1 FROM keybatch.run AS u
+                                                 WHERE u.run_no = r.run_no AND u.state IN ('finished', 'abandoned')));
     END IF;
     RETURN NEXT;
 END

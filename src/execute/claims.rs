@@ -54,9 +54,12 @@ impl<L: Lightsail> Feeder<L> {
                 if claim.others == 0 || self.keeps_some() {
                     return Ok(true);
                 }
+                // Those that hold for what is read or served elsewhere learn that there is nothing else here for now.
+                self.shared.control.fed(self.target_no);
                 self.pause().await;
                 continue;
             }
+            self.shared.control.feeds_again(self.target_no);
             self.tell(runner, &claim).await?;
             // Only now: sessions may have begun since whose rows these were.
             let times = reader.attempt_times(self.shared.run_no).await?;

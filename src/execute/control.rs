@@ -3,7 +3,7 @@
 //! Rules without I/O: signals, timers and answers are reported to it, and the workers ask it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -37,6 +37,10 @@ pub struct Control {
     stopping: CancellationToken,
     /// Ends with the journal.
     broken: CancellationToken,
+    /// Others have the rows of this runner now.
+    fenced: CancellationToken,
+    /// Why the journal cannot be written.
+    failed: OnceLock<JournalError>,
     /// Wakes the rows that hold.
     changed: Notify,
     gate: Gate,
@@ -61,8 +65,18 @@ impl Control {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let (stopping, broken) = (CancellationToken::new(), CancellationToken::new());
-        Self { limits, state: Mutex::default(), stopping, broken, changed: Notify::new(), gate: Gate::default() }
+        let (stopping, broken, fenced) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        let failed = OnceLock::new();
+        Self {
+            limits,
+            state: Mutex::default(),
+            stopping,
+            broken,
+            fenced,
+            failed,
+            changed: Notify::new(),
+            gate: Gate::default(),
+        }
     }
 
     /// What a person closes to let no further deletion begin for a while.
@@ -81,8 +95,10 @@ impl Control {
     /// went on with the rows, requests in flight are awaited, for their answers can still be told.
     pub fn fail(&self, error: &JournalError) {
         self.state().stop.get_or_insert_with(|| Stop { by: StoppedBy::Journal, detail: error.to_string() });
-        if !matches!(error, JournalError::FencedOff { .. }) {
-            self.broken.cancel();
+        let _first = self.failed.set(error.clone());
+        match error {
+            JournalError::FencedOff { .. } => self.fenced.cancel(),
+            _ => self.broken.cancel(),
         }
         self.stopping.cancel();
         self.changed.notify_waiters();
@@ -128,6 +144,16 @@ impl Control {
     /// Is cancelled when no further row of the target may be begun: it or the whole session stops, or its canary is full.
     pub fn closing(&self, target_no: i64) -> CancellationToken {
         self.state().view(target_no, self).closing.clone()
+    }
+
+    /// Why the journal cannot be written, if it cannot.
+    pub fn failed(&self) -> Option<&JournalError> {
+        self.failed.get()
+    }
+
+    /// Is cancelled when others have this runner's rows: nothing is done any more but to await the answers in flight.
+    pub(super) fn fenced(&self) -> &CancellationToken {
+        &self.fenced
     }
 
     /// Is cancelled when the journal can no longer be written: nothing may be sent then, not even to settle a row (I9).
@@ -275,6 +301,11 @@ impl Control {
     /// Every row of this target was started. A feeder that stops early does not report this.
     pub fn fed(&self, target_no: i64) {
         self.view(target_no, |view| view.fed = true);
+    }
+
+    /// There are further rows of the target after all.
+    pub(super) fn feeds_again(&self, target_no: i64) {
+        self.view(target_no, |view| view.fed = false);
     }
 
     /// Changes what is known of a target, and wakes the rows that hold if the change concerns them.

@@ -67,8 +67,11 @@ impl<L: Lightsail> Worker<L> {
             let step = self.decide();
             tracing::trace!(row = self.row, ?step, "decided");
             let shared = Arc::clone(&self.shared);
+            let (sends, fenced) = (matches!(step, Step::Send { .. }), shared.control.fenced().clone());
             let flow = tokio::select! {
                 biased;
+                // A request on its way is awaited: its answer can still be told.
+                () = fenced.cancelled_owned(), if !sends => return Ok(()),
                 // What cannot be recorded is not done (I9). The next session settles what is in progress now.
                 () = shared.control.broken().cancelled() => return Ok(()),
                 flow = self.act(step) => flow?,

@@ -75,6 +75,8 @@ pub enum ServerTrouble {
         /// How far, in seconds.
         seconds: u64,
     },
+    /// Another server than the one that a runner began with is the primary now, and may lack entries of other runners.
+    Promoted,
     /// It does not have entries that it had acknowledged: a standby was promoted that lacked them, or an older copy was put back.
     LostEntries {
         /// How many entries it has.
@@ -118,6 +120,9 @@ impl ServerTrouble {
             Self::Clocks { .. } => {
                 "set the clock of this machine or of the server (chronyc tracking shows the former's)"
             }
+            Self::Promoted => {
+                "start the runners again: each one refuses to go on where it finds that entries are missing"
+            }
             Self::LostEntries { .. } => {
                 "have the newer server put back; where it is lost for good, `resume --accept-rollback --because TEXT` continues"
             }
@@ -147,6 +152,7 @@ impl fmt::Display for ServerTrouble {
             Self::NotDurable { reason } => write!(f, "a commit would not be durable: {reason}"),
             Self::Busy => write!(f, "another transaction keeps its head locked"),
             Self::Clocks { seconds } => write!(f, "the server's clock and this machine's are {seconds} s apart"),
+            Self::Promoted => write!(f, "another server was promoted, which may lack entries of other runners"),
             Self::LostEntries { has, had } => {
                 write!(f, "the server lost entries that it had acknowledged: it has {has} of {had}")
             }

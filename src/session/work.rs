@@ -122,7 +122,9 @@ impl<H: Host> Session<'_, H> {
         if let Some(listening) = listening {
             listening.close().await;
         }
-        match ended {
+        // What the rows did not meet, the session did.
+        let failed = || control.failed().cloned().map_or(Ok(()), Err);
+        match ended.and_then(|()| failed()) {
             Ok(()) => match &self.because {
                 // A signal cancels the abandoning.
                 Some(because) if !self.host.stops().is_asked() => self.end_abandoned(because).await,

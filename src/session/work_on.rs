@@ -27,6 +27,9 @@ use crate::review::runs::resolve;
 /// How long a lease lasts at least. A runner that dies keeps its rows from others for that long.
 const SHORTEST_LEASE: Duration = Duration::from_secs(10);
 
+/// How often a runner looks whether another one has ended the run.
+const LOOKED_AT: Duration = Duration::from_millis(200);
+
 /// Joins those that work on the run.
 ///
 /// # Errors
@@ -107,11 +110,25 @@ impl<H: Host> Session<'_, H> {
         }
     }
 
+    /// Whether it is for this runner to say that the run is finished. Whoever is to say it may die before that: the others wait for it.
+    async fn ends_the_run(&self, runner: &Runner) -> Result<bool, JournalError> {
+        loop {
+            let record = self.record().await?;
+            if record.state == RunState::Finished {
+                return Ok(false);
+            }
+            if runner.roster.may_finish(record.run_no).await? {
+                return Ok(true);
+            }
+            tokio::time::sleep(LOOKED_AT).await;
+        }
+    }
+
     /// Records how this runner ended, and how the run did, if that is for it to say.
     pub(super) async fn leave_others(&self, runner: &Runner, stop: Option<Stop>) -> Result<Summary, JournalError> {
         let record = self.record().await?;
         let left: u64 = self.open.reader.pending_counts(record.run_no).await?.iter().map(|(_, rows)| rows).sum();
-        let ends = left == 0 && record.state != RunState::Finished && runner.roster.may_finish(record.run_no).await?;
+        let ends = left == 0 && self.ends_the_run(runner).await?;
         let targets = self.targets(&record, &self.open.reader.pending_counts(record.run_no).await?).await?;
         // A stop after the last row does not count.
         let stop =

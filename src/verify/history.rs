@@ -148,7 +148,7 @@ impl History {
         if let Event::CheckpointMade(_) | Event::CheckpointAnchored(_) = &entry.event {
             let alone = entry.run.is_none() && entry.row.is_none();
             return if alone {
-                self.anchored.take(&entry.event)
+                self.anchored.take(session_no, &entry.event)
             } else {
                 Err("a checkpoint is of the whole journal".into())
             };

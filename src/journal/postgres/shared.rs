@@ -130,6 +130,9 @@ impl PostgresStore {
             if !is_lost && self.link.ask_once("ROLLBACK").await.is_err() {
                 tracing::debug!("a transaction that failed could not be taken back");
             }
+            if matches!(error, JournalError::Server { trouble: ServerTrouble::LostEntries { .. }, .. }) {
+                return Err(error);
+            }
             if gave_way(&error) && tried < TRIES {
                 tried += 1;
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=20 * u64::from(tried)))).await;
@@ -230,6 +233,10 @@ impl PostgresStore {
         loop {
             match connect(&address, Purpose::Write).await {
                 Ok((link, server)) => {
+                    // It may lack entries of others, which only they would miss.
+                    if server.timeline != self.server.timeline {
+                        return Err(of(&address, ServerTrouble::Promoted));
+                    }
                     (self.link, self.server) = (link, server);
                     (self.on_absence)(None);
                     return Ok(());

@@ -1,5 +1,7 @@
 //! Checkpoints that were handed to a command: each was made, and they follow in order.
 
+use std::collections::HashMap;
+
 use super::Trouble;
 use crate::record::Event;
 use crate::record::anchored::{AnchorFailure, CheckpointAnchored};
@@ -9,31 +11,32 @@ use crate::record::anchored::{AnchorFailure, CheckpointAnchored};
 pub(super) struct Anchored {
     /// Size and root of each, ascending.
     made: Vec<(u64, String)>,
-    /// The size of the last one that was handed over.
-    up_to: u64,
+    /// The size of the last one that each session handed over: those that share a run do so side by side.
+    up_to: HashMap<u64, u64>,
 }
 
 impl Anchored {
     /// Takes an entry about a checkpoint, or says why it cannot be.
-    pub(super) fn take(&mut self, event: &Event) -> Result<(), Trouble> {
+    pub(super) fn take(&mut self, session: u64, event: &Event) -> Result<(), Trouble> {
         match event {
             Event::CheckpointMade(made) => self.made.push((made.size, made.root.clone())),
-            Event::CheckpointAnchored(anchored) => self.hand_over(anchored)?,
+            Event::CheckpointAnchored(anchored) => self.hand_over(session, anchored)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn hand_over(&mut self, anchored: &CheckpointAnchored) -> Result<(), &'static str> {
+    fn hand_over(&mut self, session: u64, anchored: &CheckpointAnchored) -> Result<(), &'static str> {
         let found = self.made.binary_search_by_key(&anchored.size, |(size, _)| *size);
         let made = found.ok().and_then(|place| self.made.get(place));
         if made.is_none_or(|(_, root)| *root != anchored.root) {
             return Err("it is about a checkpoint that was not made");
         }
-        if anchored.size <= self.up_to {
+        let up_to = self.up_to.entry(session).or_default();
+        if anchored.size <= *up_to {
             return Err("checkpoints are handed over in order, and each one once");
         }
-        self.up_to = anchored.size;
+        *up_to = anchored.size;
         let ended = match anchored.failure {
             None => anchored.exit_code == Some(0),
             Some(AnchorFailure::Exit) => anchored.exit_code.is_some_and(|code| code != 0),
@@ -73,9 +76,11 @@ mod tests {
     fn said(then: CheckpointAnchored) -> Result<(), Trouble> {
         let mut anchored = Anchored::default();
         for event in [made(3), made(9), Event::CheckpointAnchored(handed_over(3))] {
-            anchored.take(&event).unwrap_or_else(|_| panic!("{event:?}"));
+            anchored.take(1, &event).unwrap_or_else(|_| panic!("{event:?}"));
         }
-        anchored.take(&Event::CheckpointAnchored(then))
+        // What another session handed over says nothing of this one's order.
+        anchored.take(2, &Event::CheckpointAnchored(handed_over(9))).unwrap_or_else(|_| panic!("of another session"));
+        anchored.take(1, &Event::CheckpointAnchored(then))
     }
 
     #[test]
