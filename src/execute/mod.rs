@@ -82,10 +82,16 @@ pub async fn process<L: Lightsail, R: RunReader>(
     lanes: Vec<LaneWork<L>>,
 ) -> Result<(), JournalError> {
     let mut tasks = JoinSet::new();
+    // Once for all targets: the session that began the run names every account, so that each reading takes as long as there are many.
+    let known = Arc::new(match shared.runner {
+        None => (reader.rollbacks().await?, reader.attempt_times(shared.run_no).await?),
+        // Each claim reads them, since sessions may begin at any time.
+        Some(_) => Default::default(),
+    });
     // Each target's share of what may be in flight, for rows that wait for its pacer.
     let share = (shared.settings.concurrency as usize / lanes.len().max(1)).max(1);
     for work in lanes {
-        tasks.spawn(process_lane(Arc::clone(&shared), Arc::clone(&reader), work, share));
+        tasks.spawn(process_lane(Arc::clone(&shared), Arc::clone(&reader), Arc::clone(&known), work, share));
     }
     let mut first_error = Ok(());
     while let Some(joined) = tasks.join_next().await {
@@ -101,6 +107,7 @@ pub async fn process<L: Lightsail, R: RunReader>(
 async fn process_lane<L: Lightsail, R: RunReader>(
     shared: Arc<Shared>,
     reader: Arc<R>,
+    known: Arc<Known>,
     work: LaneWork<L>,
     share: usize,
 ) -> Result<(), JournalError> {
@@ -116,7 +123,7 @@ async fn process_lane<L: Lightsail, R: RunReader>(
     let mut rows = JoinSet::new();
     let fed = match &feeder.shared.runner {
         Some(runner) => feeder.feed_claimed(&*reader, runner, &mut rows).await,
-        None => feeder.feed(&*reader, &mut rows).await,
+        None => feeder.feed(&*reader, &known, &mut rows).await,
     };
     if matches!(fed, Ok(true)) {
         feeder.shared.control.fed(target_no);
@@ -136,6 +143,9 @@ async fn process_lane<L: Lightsail, R: RunReader>(
 fn finished(joined: Result<Result<(), JournalError>, tokio::task::JoinError>) -> Result<(), JournalError> {
     joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
+
+/// The rollbacks that were accepted, and how long an attempt of each session of the run may take.
+type Known = (Vec<Entry>, AttemptTimes);
 
 /// A row, ready to be processed.
 struct Taken {
@@ -170,11 +180,10 @@ impl<L: Lightsail> Feeder<L> {
     async fn feed<R: RunReader>(
         &self,
         reader: &R,
+        (rollbacks, times): &Known,
         rows: &mut JoinSet<Result<(), JournalError>>,
     ) -> Result<bool, JournalError> {
         let mut denied = Vec::new();
-        let rollbacks = reader.rollbacks().await?;
-        let times = reader.attempt_times(self.shared.run_no).await?;
         let given_up = self.shared.is_given_up;
         let passes: &[bool] = match self.shared.resumed {
             // Before the first session there was nothing to settle.
@@ -192,7 +201,7 @@ impl<L: Lightsail> Feeder<L> {
                 let page = reader.pending(self.shared.run_no, self.target_no, after, PAGE, touched_only).await?;
                 let Some(last) = page.last() else { break };
                 after = last.row;
-                for taken in self.take_up(reader, page, touched_only, (&rollbacks, &times)).await? {
+                for taken in self.take_up(reader, page, touched_only, (rollbacks, times)).await? {
                     while let Some(joined) = rows.try_join_next() {
                         finished(joined)?;
                     }

@@ -1,6 +1,6 @@
 //! The beginning of a run: its first entries, its plan, the confirmation, and on to the work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
@@ -190,9 +190,10 @@ async fn execute<H: Host>(
     let runs = session.open.reader.runs().await?;
     let run_no = runs.iter().find(|record| record.run == session.run).map_or(0, |record| record.run_no);
     let targets = session.open.reader.targets(run_no).await?;
+    let lanes: HashMap<_, _> = lanes.iter().map(|lane| (&lane.target, lane)).collect();
     let mut work = Vec::new();
     for target in targets {
-        let known = lanes.iter().find(|lane| lane.target == target.target).map(Arc::clone);
+        let known = lanes.get(&target.target).map(|lane| Arc::clone(lane));
         // Rows that name no usable region have a target all the same; nothing is asked of it.
         let lane = match known {
             Some(lane) => Some(lane),

@@ -85,12 +85,12 @@ tally! {
     refused_rates: 5,
     /// Several sessions at once, and what came of it: rows that were taken over, appends that were refused to those who were fenced off, answers
     /// that came too late for the row, rows that another session settled than the one that asked, sessions that found the journal taken.
-    crowds: 400,
-    taken_over: 1_000,
-    fenced: 50,
-    late: 5,
-    adopted: 150,
-    locked: 50,
+    crowds: 30,
+    taken_over: 90,
+    fenced: 2,
+    late: 1,
+    adopted: 10,
+    locked: 3,
     sessions: 2_000,
     deaths: 300,
     failed_commits: 200,
