@@ -242,10 +242,10 @@ impl<L: Lightsail> Worker<L> {
         let _in_flight = gate.begin();
         self.record(Event::AttemptStarted(AttemptStarted { attempt })).await?;
         self.direct = None;
-        drop((passing, departing));
-        if self.has_started_late() {
-            return self.withhold(attempt).await;
-        }
+        drop(passing);
+        let permit = self.in_time(permit).await;
+        drop(departing);
+        let Some(permit) = permit else { return self.withhold(attempt).await };
         let name = &self.line.name;
         let expected = self.line.expected_fingerprint().filter(|_| name == DEFAULT_KEY_PAIR);
         // Counted before its answer: a session that ends meanwhile says that it left.
@@ -295,6 +295,16 @@ impl<L: Lightsail> Worker<L> {
             control.changed_or_closed(self.target_no, changed).await;
         }
         Flow::Next
+    }
+
+    /// The permit with which the request of an attempt leaves whose start is durable; none if that took too long.
+    async fn in_time(&self, permit: Permit) -> Option<Permit> {
+        if self.has_started_late() {
+            return None;
+        }
+        let limit = self.shared.settings.attempt_time().start_limit();
+        let permit = tokio::time::timeout(limit, self.lane.pacer.unless_late(permit)).await.ok()?;
+        (!self.has_started_late()).then_some(permit)
     }
 
     /// Whether the attempt's start took so long to become durable that its request must not be sent: a session that

@@ -20,6 +20,8 @@ use crate::journal::Slots;
 const CATCH_UP: Duration = Duration::from_millis(10);
 /// How long after its time a slot may be used.
 const LATE: Duration = Duration::from_millis(100);
+/// How much longer than usual it may take from a slot to the departure of its request.
+const LEAVES_LATE: Duration = Duration::from_millis(50);
 /// A longer queue for the common rate than this is of no use: it only delays everybody, and is lost with a runner that dies.
 const QUEUE: Duration = Duration::from_millis(200);
 /// How much of the rate, in seconds of it, a runner holds at first.
@@ -53,6 +55,8 @@ pub(super) struct Common {
     holds_s: f64,
     /// How long the quickest question took, lately.
     quickest: Option<Duration>,
+    /// How long the quickest request took to leave after its slot, lately: until its start was durable.
+    quickest_left: Option<Duration>,
     /// The end of what was granted last, where the others' slots begin.
     end: Option<Duration>,
     /// Slots of others: until when they pass, and how many.
@@ -81,6 +85,7 @@ impl Common {
             slots: VecDeque::new(),
             holds_s: FIRST_S,
             quickest: None,
+            quickest_left: None,
             end: None,
             others: VecDeque::new(),
             passed: 0.0,
@@ -141,9 +146,7 @@ impl Common {
     /// Adds what was granted to a question of `asked`, and answered `now`.
     pub(super) fn add(&mut self, granted: &Slots, asked: Duration, now: Duration) {
         let took = now.saturating_sub(asked);
-        // Slowly forgotten, for a database that moved further away.
-        let quickest = self.quickest.map_or(took, |known| took.min(known + known / 8 + Duration::from_millis(1)));
-        self.quickest = Some(quickest);
+        let quickest = lately(&mut self.quickest, took);
         let start = now + granted.after;
         let end = start + granted.every * granted.count;
         self.count_others(start, granted);
@@ -162,6 +165,12 @@ impl Common {
             let from = (now + after).max(self.last().unwrap_or_default());
             self.slots.push_back(Slot { from, until: asked + quickest + after + LATE });
         }
+    }
+
+    /// Whether a request would leave late that is ready so long after its slot. A journal that is always slow is no reason to waste slots:
+    /// only where that changes, more leave than were meant to.
+    pub(super) fn leaves_late(&mut self, took: Duration) -> bool {
+        took > lately(&mut self.quickest_left, took) + LEAVES_LATE
     }
 
     /// Between what was granted before and now lie the slots of others, if the rate was in use all the time: where it was not, the
@@ -193,4 +202,9 @@ impl Common {
             self.slots.pop_front();
         }
     }
+}
+
+/// The quickest of late, after one more that took so long: slowly forgotten, for a database that moved further away.
+fn lately(quickest: &mut Option<Duration>, took: Duration) -> Duration {
+    *quickest.insert(quickest.map_or(took, |known| took.min(known + known / 8 + Duration::from_millis(1))))
 }

@@ -193,3 +193,25 @@ async fn a_runner_that_joins_keeps_to_what_the_others_have_learned() {
     assert!((9.5..10.5).contains(&fastest), "{fastest}");
     drop(tasks);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_held_back_much_longer_than_usual_leaves_in_a_slot_of_its_own() {
+    let pacer = sharing(10.0);
+    pacer.grant(slots(3, 10.0, 1), Instant::now());
+    let (usual, late) = (pacer.acquire().await, pacer.acquire().await);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(pacer.unless_late(usual).await, usual, "nobody knows how long it takes");
+    assert_eq!(pacer.unless_late(late).await, late, "it is as usual");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let held = Arc::clone(&pacer);
+    let held = tokio::spawn(async move { held.unless_late(late).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!held.is_finished(), "no slot is left that is not past");
+    assert_eq!(pacer.wanted(AHEAD).map(|wanted| wanted.count), Some(1));
+    pacer.grant(slots(1, 10.0, 1), Instant::now());
+    assert!(held.await.unwrap().left > late.left + Duration::from_secs(2));
+    let alone = Pacer::new(RateCap::PerSecond(10.0), None);
+    let permit = alone.acquire().await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(alone.unless_late(permit).await, permit, "it shares with nobody");
+}

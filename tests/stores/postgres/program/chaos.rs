@@ -8,7 +8,7 @@ use keybatch::journal::postgres::migrate;
 use super::super::server::{ADMIN, Server};
 use crate::campaign::size;
 use crate::harness::tests;
-use crate::support::{Act, Bench, Live, Place, count};
+use crate::support::{Act, Arrival, Bench, Live, Place, count};
 
 tests![; async runners_that_are_killed_and_a_database_that_restarts_cost_no_row_and_little_time];
 
@@ -98,7 +98,7 @@ fn work(bench: &Bench) -> Live {
 
 async fn runners_that_are_killed_and_a_database_that_restarts_cost_no_row_and_little_time() {
     let desk = Plan { rows: 600, targets: 3, rate: 32, kills: 4, restarts: 2 };
-    let plan = size(desk, Plan { rows: 20_000, targets: 6, rate: 24, kills: 42, restarts: 10 });
+    let plan = size(desk, Plan { rows: 20_000, targets: 6, rate: 20, kills: 42, restarts: 10 });
     #[expect(clippy::disallowed_methods, reason = "which campaign to repeat is for the caller to say")]
     let seed = std::env::var("KEYBATCH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(17);
     let mut random = fastrand::Rng::with_seed(seed);
@@ -140,6 +140,7 @@ async fn runners_that_are_killed_and_a_database_that_restarts_cost_no_row_and_li
         arrived.len(),
         plan.rows as f64 / took.as_secs_f64()
     );
+    println!("requests in each tenth of that: {:?}", tenths(&arrived));
     for failure in &failures {
         println!("{failure}");
     }
@@ -174,6 +175,14 @@ fn begin(bench: &mut Bench, plan: Plan) {
     let flags = ["--max-deletes", "0", "--signature-life", "2s", "--rate", &rate];
     bench.run(&manifest, &flags).exits(5);
     bench.world.always("DeleteKeyPair", "*", Act::ok().after(Duration::from_millis(30)));
+}
+
+fn tenths(arrived: &[Arrival]) -> [usize; 10] {
+    let (first, last) = (arrived[0].at_us, arrived[arrived.len() - 1].at_us);
+    std::array::from_fn(|tenth| {
+        let at = |tenth: usize| first + (last - first) * i64::try_from(tenth).unwrap() / 10;
+        arrived.iter().filter(|arrival| (at(tenth)..at(tenth + 1)).contains(&arrival.at_us)).count()
+    })
 }
 
 /// In any second, each target gets at most its rate, and one more for each runner.
