@@ -126,9 +126,9 @@ fn judge(seed: u64, extent: Extent) -> Result<Tally, String> {
     }
 }
 
-/// What a seed's life has. Several sessions at once take as long as many lives of one, so they are in every tenth.
+/// What a seed's life has. Several sessions at once take as long as many lives of one, so they are in every twentieth.
 fn extent_of(seed: u64) -> Extent {
-    if seed % 10 == 3 { Extent::Shared } else { Extent::Controlled }
+    if seed % 20 == 3 { Extent::Shared } else { Extent::Controlled }
 }
 
 /// The story of a seed, for the one who is to find out.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Act, Bench, Live, binary, wait_until};
+use crate::support::{Act, Bench, Live, wait_until};
 
 /// A run of four key pairs, of which each takes half a second.
 fn at_work(bench: &Bench) -> Live {
@@ -70,24 +70,6 @@ fn ctrl_c_ends_watching_in_order() {
     watching.signal(Signal::INT);
     watching.wait().exits(0);
     run.wait().exits(0);
-}
-
-/// A terminal shows one picture, which is replaced, until Ctrl-C: also where nothing is at work.
-#[test]
-fn a_terminal_shows_one_picture_until_ctrl_c() {
-    let mut bench = Bench::new();
-    bench.set("TERM", "xterm");
-    at_work(&bench).wait().exits(0);
-    let journal = bench.journal().display().to_string();
-    let command =
-        format!("timeout --foreground --preserve-status -s INT 4 {} runs --watch --journal {journal}", binary());
-    let Ok(done) = bench.command_of("script", &["-qec", &command, "/dev/null"]).output() else {
-        ignore("script is not installed");
-    };
-    let shown = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{shown}");
-    assert!(shown.matches("4 rows: 4 deleted").count() >= 2, "{shown}");
-    assert!(shown.matches("\u{1b}[3A\r\u{1b}[J").count() >= 1 && shown.ends_with("\u{1b}[?7h"), "{shown:?}");
 }
 
 /// Two journals have two locks and two pictures.

@@ -25,12 +25,13 @@ const LONGER: [(&str, &str); 12] = [
 ];
 
 /// How many functions of a file are longer than `clippy.toml` permits. The reason stands beside each.
-const LONG_FUNCTIONS: [(&str, usize); 7] = [
+const LONG_FUNCTIONS: [(&str, usize); 8] = [
     ("src/execute/decide/table.rs", 1),
     ("src/execute/decide/table/rules.rs", 1),
     ("src/execute/sentences.rs", 1),
     ("src/journal/sqlite/tests.rs", 2),
     ("src/verify/history.rs", 1),
+    ("tests/campaigns/simulation/model.rs", 1),
     ("tests/docs/events.rs", 2),
     ("tests/library/story.rs", 1),
 ];

@@ -145,9 +145,26 @@ fn wide_rows_turn_vertical() {
     assert!(roomy.contains("\u{2502}"), "{roomy}");
 }
 
+/// A terminal shows one picture, which is replaced, until Ctrl-C: also where nothing is at work.
+fn a_terminal_shows_one_picture_until_ctrl_c() {
+    shell::needs("script");
+    let mut bench = Bench::new();
+    bench.set("TERM", "xterm");
+    bench.run(&bench.manifest(&bench.world.keys("key", 4)), &[]).exits(0);
+    let journal = bench.journal().display().to_string();
+    let command =
+        format!("timeout --foreground --preserve-status -s INT 4 {} runs --watch --journal {journal}", binary());
+    let done = bench.command_of("script", &["-qec", &command, "/dev/null"]).output().unwrap();
+    let shown = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{shown}");
+    assert!(shown.matches("4 rows: 4 deleted").count() >= 2, "{shown}");
+    assert!(shown.matches("\u{1b}[3A\r\u{1b}[J").count() >= 1 && shown.ends_with("\u{1b}[?7h"), "{shown:?}");
+}
+
 crate::harness::tests![
     the_prompt_on_a_terminal,
     bodies_are_escaped_on_a_terminal,
     lists_go_through_a_pager_on_a_terminal,
-    wide_rows_turn_vertical
+    wide_rows_turn_vertical,
+    a_terminal_shows_one_picture_until_ctrl_c
 ];

@@ -360,6 +360,12 @@ impl Course {
         }
     }
 
+    /// The manifest, and the plan on paper.
+    fn at_hand(&self) -> (Manifest, Option<Arc<Paper>>) {
+        let sim = self.sim.lock().unwrap();
+        (sim.manifest, sim.paper.clone())
+    }
+
     pub(crate) fn session(&mut self, number: u32) -> Ended {
         let trouble = self.trouble(number);
         let alone = trouble.alone.is_some();
@@ -382,10 +388,7 @@ impl Course {
         // So that there is something left for several.
         let early = self.shared.as_mut().filter(|_| number == 0).map(|rng| rng.i64(0..200 * MS));
         let stops_after = early.or(stops_after);
-        let (manifest, paper) = {
-            let sim = self.sim.lock().unwrap();
-            (sim.manifest, sim.paper.clone())
-        };
+        let (manifest, paper) = self.at_hand();
         let is_again = self.manifests[..self.manifests.len() - 1].contains(&manifest.number);
         let is_limited = number < CALM_FROM && !self.faults.is_quiet() && !alone;
         let trial = self.trial(trouble.unreachable.is_empty());

@@ -42,6 +42,7 @@ pub(crate) fn before_sending(sim: &mut Sim, index: usize, now: Us, time: &SimTim
     (attempt, stalled)
 }
 
+#[expect(clippy::too_many_lines, reason = "one demand after the other")]
 fn faults_of_sending(sim: &Sim, index: usize, row: &Row, (now, shown): (Us, Timestamp)) -> (Vec<String>, u32) {
     let world = &sim.world;
     let resource = &world.resources[index];

@@ -85,12 +85,12 @@ tally! {
     refused_rates: 5,
     /// Several sessions at once, and what came of it: rows that were taken over, appends that were refused to those who were fenced off, answers
     /// that came too late for the row, rows that another session settled than the one that asked, sessions that found the journal taken.
-    crowds: 30,
-    taken_over: 90,
-    fenced: 2,
-    late: 1,
-    adopted: 10,
-    locked: 3,
+    crowds: 12,
+    taken_over: 40,
+    fenced: 1,
+    late: 0,
+    adopted: 4,
+    locked: 1,
     sessions: 2_000,
     deaths: 300,
     failed_commits: 200,

@@ -1,5 +1,7 @@
 //! Four runners on one run, while runners are killed and the database is restarted at random.
 
+#![expect(clippy::print_stdout, reason = "a campaign has no other way to tell its figures")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -98,9 +100,13 @@ fn work(bench: &Bench) -> Live {
 
 async fn runners_that_are_killed_and_a_database_that_restarts_cost_no_row_and_little_time() {
     let desk = Plan { rows: 600, targets: 3, rate: 32, kills: 4, restarts: 2 };
-    let plan = size(desk, Plan { rows: 20_000, targets: 6, rate: 20, kills: 42, restarts: 10 });
+    let gate = Plan { rows: 1_800, targets: 6, rate: 20, kills: 6, restarts: 2 };
+    let whole = Plan { rows: 20_000, targets: 6, rate: 20, kills: 42, restarts: 10 };
     #[expect(clippy::disallowed_methods, reason = "which campaign to repeat is for the caller to say")]
-    let seed = std::env::var("KEYBATCH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(17);
+    let said = |name: &str| std::env::var(name).ok();
+    let is_long = said("KEYBATCH_CHAOS").is_some_and(|text| text == "whole");
+    let plan = if is_long { whole } else { size(desk, gate) };
+    let seed = said("KEYBATCH_SEED").and_then(|text| text.parse().ok()).unwrap_or(17);
     let mut random = fastrand::Rng::with_seed(seed);
     let server = Server::new(&[]);
     let database = server.database("postgres");
@@ -147,9 +153,8 @@ async fn runners_that_are_killed_and_a_database_that_restarts_cost_no_row_and_li
     assert_eq!(done, (plan.kills, plan.restarts), "all of it took place before the run was done");
     keeps_to_the_rate(&bench, plan);
     is_whole(&bench, plan);
-    let longest = plan.limit().mul_f64(MOST);
-    // What somebody killed at the end leaves takes its time, which only a long run hides.
-    let longest = longest.max(size(plan.limit().mul_f64(TROUBLED) + TAKEN_OVER, Duration::ZERO));
+    // What counts is how an optimized build keeps to it, over minutes; a short campaign only shows that nobody hangs.
+    let longest = if is_long { plan.limit().mul_f64(MOST) } else { plan.limit() * 3 + TAKEN_OVER };
     assert!(took <= longest, "{took:?} instead of {longest:?}");
 }
 
