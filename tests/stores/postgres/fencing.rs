@@ -82,7 +82,11 @@ async fn after_an_outage_the_first_one_back_does_not_take_the_others_for_dead() 
     assert_eq!(a.claim(1, 1).await.rows, [5]);
     database.sql("UPDATE keybatch.runner SET since = since - lasts").await.unwrap();
     let claim = a.claim(1, 1).await;
-    assert_eq!((claim.rows, claim.lapsed), (vec![2], vec![c.session]));
+    assert_eq!(
+        (claim.rows, claim.lapsed),
+        (vec![2], vec![b.session, c.session]),
+        "each is named, also once others had its rows"
+    );
     assert!(matches!(c.store.append(vec![closed(1)], None).await, Err(JournalError::FencedOff { .. })));
 }
 

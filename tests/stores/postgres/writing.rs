@@ -22,7 +22,7 @@ tests![; async
 async fn an_address_a_schema_a_hold_and_a_batch_make_a_journal() {
     let database = Database::with_schema().await;
     let address = database.address();
-    assert_eq!(migrate(&address).await.unwrap(), 3, "a second migration finds nothing to do");
+    assert_eq!(migrate(&address).await.unwrap(), 4, "a second migration finds nothing to do");
     let hold = Hold::take(&address, &holder("run")).await.unwrap();
     let mut store = PostgresStore::open(&address, hold.epoch(), clock()).await.unwrap();
     assert_eq!(store.journal_id().await.unwrap(), None);
