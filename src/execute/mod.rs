@@ -26,6 +26,7 @@ mod shared;
 mod step;
 mod stop;
 mod target_view;
+mod too_late;
 mod worker;
 
 use std::sync::Arc;

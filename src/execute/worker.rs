@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -18,9 +18,7 @@ use super::inventory::Inventory;
 use super::row::RowState;
 use super::sentences::{detail, stop_detail};
 use super::shared::Shared;
-use crate::domain::{
-    ApiError, Cause, Class, DEFAULT_KEY_PAIR, ErrorText, Evidence, Exchange, Failure, Operation, Outcome, Reply, Shown,
-};
+use crate::domain::{Class, DEFAULT_KEY_PAIR, Evidence, Failure, Operation, Outcome, Reply, Shown};
 use crate::journal::JournalError;
 use crate::lane::pace::Permit;
 use crate::lane::{Lane, pause};
@@ -295,41 +293,6 @@ impl<L: Lightsail> Worker<L> {
             control.changed_or_closed(self.target_no, changed).await;
         }
         Flow::Next
-    }
-
-    /// The permit with which the request of an attempt leaves whose start is durable; none if that took too long.
-    async fn in_time(&self, permit: Permit) -> Option<Permit> {
-        if self.has_started_late() {
-            return None;
-        }
-        let limit = self.shared.settings.attempt_time().start_limit();
-        let permit = tokio::time::timeout(limit, self.lane.pacer.unless_late(permit)).await.ok()?;
-        (!self.has_started_late()).then_some(permit)
-    }
-
-    /// Whether the attempt's start took so long to become durable that its request must not be sent: a session that
-    /// finds the start alone counts from it until the attempt is dead.
-    fn has_started_late(&self) -> bool {
-        let took = self.state.last.as_ref().map(|last| self.shared.scribe.now().duration_since(last.started_at));
-        took.is_some_and(|took| {
-            took > SignedDuration::try_from(self.shared.settings.attempt_time().start_limit()).unwrap_or_default()
-        })
-    }
-
-    /// Records that the attempt's request was not sent.
-    async fn withhold(&mut self, attempt: u32) -> Result<Flow, JournalError> {
-        tracing::warn!(
-            row = self.row,
-            attempt,
-            "the journal's disk is slow: the request did not leave, and is tried again"
-        );
-        self.in_flight = None;
-        let said = "the journal's disk took too long to make its start durable";
-        let text = ErrorText { message: Some(said.into()), ..ErrorText::default() };
-        let error = ApiError { text, ..ApiError::nothing(Class::NotSent, Cause::StartedLate) };
-        let finished = AttemptFinished::of(attempt, error.class, Some(error.cause), Exchange::default());
-        let finished = AttemptFinished { failure: Failure::of(Some(error), &finished.exchange), ..finished };
-        self.record(Event::AttemptFinished(Box::new(finished))).await
     }
 
     /// Takes a place in flight if the row has none.

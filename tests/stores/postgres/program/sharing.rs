@@ -78,7 +78,8 @@ async fn a_runner_that_dies_is_replaced_and_what_it_sent_is_settled() {
     bench.verify().exits(0);
 }
 
-// SEMANTICS: P149, P153
+// SEMANTICS: P149
+// SEMANTICS: P153
 async fn a_runner_that_sleeps_past_its_leases_writes_only_late_answers() {
     let (bench, _database) = bench().await;
     let names = bench.world.keys("key", 12);
