@@ -57,9 +57,9 @@ pub(super) async fn run(mut args: Args, context: &Context) -> Result<Exit, CliEr
     args.options.check()?;
     args.options.make_absolute();
     args.options.try_key()?;
-    refuse_a_file(context)?;
     let mut order = WorkOrder { order: args.options.order(context, Rollback::default()), run: args.run };
     order.order.policy = args.policy.policy(&OverrideOptions::default(), None, context)?;
+    refuse_a_file(context)?;
     refuse_used(order.order.checkpoint_to.as_deref(), &context.journal, &[])?;
     let summary = args.summary.open(&context.journal, &[])?;
     let appended = order.order.checkpoint_to.iter().map(|path| (path.as_path(), "the file of checkpoints"));

@@ -93,11 +93,12 @@ fn a_policy_that_cannot_be_read_refuses_every_command_alike() {
     let manifest = bench.manifest(&bench.world.keys("key", 1)).display().to_string();
     let (missing, directory) = (bench.home().join("none.toml"), bench.home().join("work"));
     let plan = bench.home().join("new.plan").display().to_string();
-    let lines: [(&str, &[&str]); 6] = [
+    let lines: [(&str, &[&str]); 7] = [
         ("run", &["run", &manifest, "--yes"]),
         ("run", &["run", "--only", "failed", "--of", "latest", "--yes"]),
         ("plan", &["plan", &manifest, "-o", &plan]),
         ("resume", &["resume"]),
+        ("work", &["work", "latest"]),
         ("verify", &["verify"]),
         ("policy check", &["policy", "check"]),
     ];
