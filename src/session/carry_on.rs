@@ -41,17 +41,6 @@ pub(super) async fn carry_on<H: Host>(
     go_on_with(host, order, open, began, Resumed { record, connections, because: None }).await
 }
 
-/// Works on a run that other runners share.
-pub(super) async fn share<H: Host>(
-    host: &H,
-    order: &Order,
-    open: OpenJournal,
-    began: tokio::time::Instant,
-    record: RunRecord,
-) -> Result<Ending, SessionError> {
-    go_on_with(host, order, open, began, Resumed { record, connections: None, because: None }).await
-}
-
 /// A run that another session began.
 pub(super) struct Resumed<L> {
     pub(super) record: RunRecord,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::admit::plan_of;
 use super::at_work::Session;
-use super::carry_on::{already_finished, share};
+use super::carry_on::{already_finished, carry_on};
 use super::end::Ending;
 use super::error::{Refusal, Sent, SessionError};
 use super::host::Host;
@@ -83,7 +83,7 @@ async fn go_on<H: Host>(
     if record.state == RunState::Finished {
         return already_finished(host, &order.order, &open, &record).await;
     }
-    share(host, &order.order, open, began, record).await
+    carry_on(host, &order.order, open, began, record, None).await
 }
 
 impl<H: Host> Session<'_, H> {

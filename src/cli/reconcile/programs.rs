@@ -187,7 +187,6 @@ fn object(report: &Report, recorded: Option<&Recorded>) -> Value {
         let time = |seconds: u32| jiff::Timestamp::from_second(i64::from(seconds)).map(whole).ok();
         json!({ "account": account, "region": region, "records": covered.records, "first": time(covered.first), "last": time(covered.last) })
     });
-    let files = report.read.files.iter();
     let faults = report.read.faults.iter();
     let missing = report.missing.iter().map(|missing| json!({ "what": missing.what, "text": missing.text }));
     let tally = &found.tally;
@@ -207,7 +206,7 @@ fn object(report: &Report, recorded: Option<&Recorded>) -> Value {
         "missing": missing.collect::<Vec<_>>(),
         "unreadable": faults.map(|fault| json!({ "file": fault.file, "at": fault.at, "why": fault.why })).collect::<Vec<_>>(),
         "unreadable_total": report.read.fault_count,
-        "files": files.collect::<Vec<_>>(), "file_count": report.read.hashes.len(), "files_sha256": report.files_sha256,
+        "files": report.read.files.iter().collect::<Vec<_>>(), "file_count": report.read.hashes.len(), "files_sha256": report.files_sha256,
         "recorded": recorded.map_or(0, |recorded| recorded.rows.len()),
         "entry": recorded.and_then(|recorded| recorded.seq),
         "outcomes": recorded.map(|recorded| &recorded.outcomes),

@@ -121,7 +121,7 @@ async fn look(
 enum Out {
     /// On a terminal: each look replaces the one before it, which had so many lines.
     Screen(usize),
-    /// Line by line, as something changes: what was told last of each run, and when.
+    /// A line for each change. Holds the last line of each run, and when it was printed.
     Lines(HashMap<String, (String, u64, Instant)>, Option<RowStream>),
 }
 

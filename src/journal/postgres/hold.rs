@@ -147,7 +147,7 @@ impl Hold {
     }
 }
 
-/// Asks for a hold until it is given, or whoever holds the journal shows that it is alive.
+/// Asks for a hold until it is given, or the session that holds the journal shows that it is alive.
 async fn watch(
     link: &mut Link,
     statement: &str,

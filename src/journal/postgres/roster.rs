@@ -21,10 +21,10 @@ use crate::journal::{Claim, Claiming, JournalError, Roster, Slots, Want};
 /// How long an answer is waited for: longer than the server waits for a lock.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// A rate below this is none.
+/// Lower rates are raised to this: the server divides by them.
 const LOWEST_PER_S: f64 = 0.000_1;
 
-/// A rate above this is none that anything could keep to.
+/// Higher rates are lowered to this: no machine sends faster.
 const HIGHEST_PER_S: f64 = 1_000_000.0;
 
 /// What a runner shares with others.
