@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admit::plan_of;
+use super::again::kept_world;
 use super::at_work::Session;
 use super::carry_on::{already_finished, carry_on};
 use super::end::Ending;
@@ -17,7 +18,7 @@ use super::summary::{State, StopWord, Summary};
 use crate::domain::{AttemptTime, Settings};
 use crate::execute::Runner;
 use crate::execute::control::{Control, Stop};
-use crate::journal::{JournalError, RunRecord, RunState, TargetRecord};
+use crate::journal::{JournalError, Reader, RunRecord, RunState, TargetRecord};
 use crate::lane::{Lane, sharing};
 use crate::record::Draft;
 use crate::record::event::{Event, RunFinished};
@@ -49,7 +50,7 @@ async fn lease_of<H: Host>(host: &H, order: &WorkOrder) -> Result<Duration, Sess
     let reader = host.reader(&order.order.journal).await?;
     let lasts = async {
         let record = resolve(&reader, &order.run).await?;
-        refuse_unstarted(&record)?;
+        refuse_unshared(&reader, order, &record).await?;
         let (_, started) = plan_of(&reader, &record).await?;
         let settings: Settings = order.order.overrides.over(started.settings);
         let attempt = AttemptTime { timeout: settings.attempt_timeout }.dead_after_start();
@@ -60,11 +61,12 @@ async fn lease_of<H: Host>(host: &H, order: &WorkOrder) -> Result<Duration, Sess
     lasts
 }
 
-/// Only what was planned and confirmed can be shared.
-fn refuse_unstarted(record: &RunRecord) -> Result<(), SessionError> {
+/// Only what was planned and confirmed can be shared, and no world that is kept beside the journal: a sandbox that is served can.
+async fn refuse_unshared(reader: &Reader, order: &WorkOrder, record: &RunRecord) -> Result<(), SessionError> {
+    let is_alone = kept_world(reader, &order.order.journal, record).await?.is_some();
     let refusal = match record.state {
         RunState::Abandoned => Refusal::Abandoned { run: record.run, started: record.started_seq.is_some() },
-        RunState::Running | RunState::Stopped if record.sandbox => Refusal::NotShared { run: record.run },
+        RunState::Running | RunState::Stopped if is_alone => Refusal::NotShared { run: record.run },
         _ if record.started_seq.is_none() => Refusal::Abandoned { run: record.run, started: false },
         _ => return Ok(()),
     };
@@ -79,7 +81,7 @@ async fn go_on<H: Host>(
 ) -> Result<Ending, SessionError> {
     let record =
         resolve(&open.reader, &order.run).await.map_err(|error| SessionError::from(error).sent(Sent::Nothing))?;
-    refuse_unstarted(&record)?;
+    refuse_unshared(&open.reader, order, &record).await?;
     if record.state == RunState::Finished {
         return already_finished(host, &order.order, &open, &record).await;
     }

@@ -1,7 +1,10 @@
 //! Several runners on one run.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::super::proxy::{Fault, Proxy};
 use super::super::server::{ADMIN, Database};
@@ -19,6 +22,7 @@ tests![
     whoever_wants_the_journal_alone_is_told_who_works,
     a_cut_network_costs_no_row,
     what_is_not_begun_is_not_shared,
+    a_rehearsal_is_shared_where_its_sandbox_is_served,
 ];
 
 /// Begins a run of these key pairs without deleting any.
@@ -202,4 +206,36 @@ async fn what_is_not_begun_is_not_shared() {
     assert_eq!(row(&bench, &names[0]).outcome(), "deleted");
     wait_until("nothing is held", || bench.keybatch(&["runs", "--output", "json"]).code == Some(0));
     is_sound(&bench);
+}
+
+async fn a_rehearsal_is_shared_where_its_sandbox_is_served() {
+    let (mut bench, _database) = bench().await;
+    let names: Vec<_> = (0..40).map(|number| format!("key-{number}")).collect();
+    let pairs: Vec<_> = names.iter().map(|name| json!({ "name": name })).collect();
+    let world = |name: &str| json!({ "name": name, "key_pairs": { "us-east-1": pairs } }).to_string();
+    let alone = bench.file("alone.json", world("alone")).display().to_string();
+    let world = bench.file("world.json", world("team")).display().to_string();
+    // One in a world of its own is one session's.
+    let own = format!("--sandbox={alone}");
+    bench.run(&bench.manifest(&names), &[&own, "--max-deletes", "0"]).exits(5);
+    let refused = runner(&bench, &[]).wait().exits(4);
+    assert_eq!(refused.json()["code"], "run.not_shared", "{refused}");
+    bench.keybatch(&["abandon", "latest", "--because", "it is another test's"]);
+
+    let mut served = bench.command(&["sandbox", &world, "--quiet"]).spawn().unwrap();
+    let mut url = String::new();
+    BufReader::new(served.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    bench.set("AWS_ENDPOINT_URL", url.trim());
+    let mut share = bench.spawn_run(&bench.manifest(&names), &["--share", "--rate", "20"]);
+    assert!(share.runs_until(Duration::from_secs(1)), "{}", share.wait());
+    wait_until("it deletes", || count(&bench, "SELECT count(*) AS n FROM entries WHERE kind = 'lease_taken'") > 0);
+    let second = runner(&bench, &["--rate", "20"]).wait();
+    let first = share.wait();
+    served.kill().unwrap();
+    served.wait().unwrap();
+    for done in [first, second] {
+        let done = done.exits(0);
+        assert_eq!(summary(&bench, &done)["outcomes"]["deleted"], 40, "{done}");
+    }
+    bench.verify().exits(0);
 }
