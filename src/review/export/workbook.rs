@@ -25,8 +25,8 @@ const SHEET_COLUMNS: usize = 16_384;
 /// From so many bytes of text on, the workbook's parts may be larger than 4 GiB, and need the form for that.
 const LARGE: u64 = 1024 * 1024 * 1024;
 
-/// A day's microseconds, and the days from the beginning of Excel's count to 1970.
-const DAY_US: f64 = 86_400_000_000.0;
+/// A day's milliseconds, and the days from the beginning of Excel's count to 1970.
+const DAY_MS: f64 = 86_400_000.0;
 const DAYS_TO_1970: f64 = 25_569.0;
 
 /// The first day that Excel counts as people do: 1 March 1900. Earlier times stay text.
@@ -212,14 +212,12 @@ fn write(
     Ok(())
 }
 
-/// A time as Excel counts: days since the end of 1899, in UTC.
+/// A time as Excel counts: days since the end of 1899, in UTC. To the millisecond, as readers show it: a double of today's days is
+/// exact to about a microsecond, so that what lies between two milliseconds would be rounded up by one reader and down by another.
 fn serial(text: &str) -> Option<f64> {
-    let at = parse_time(text)?;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "the times of 4 digits of a year are below 2^53 nanoseconds times 1,000"
-    )]
-    let days = at.as_microsecond() as f64 / DAY_US + DAYS_TO_1970;
+    let at = parse_time(text)?.round(jiff::Unit::Millisecond).ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "the times of 4 digits of a year are below 2^53 milliseconds")]
+    let days = at.as_millisecond() as f64 / DAY_MS + DAYS_TO_1970;
     (days >= FIRST_DAY).then_some(days)
 }
 
@@ -291,5 +289,16 @@ mod tests {
         assert_eq!(serial("1970-01-01T12:00:00Z"), Some(25_569.5));
         assert_eq!(serial("2026-11-29T23:00:00-01:00"), serial("2026-11-30T00:00:00.000000Z"));
         assert_eq!((serial("1899-12-31T00:00:00Z"), serial("no time")), (None, None));
+    }
+
+    #[test]
+    fn times_are_whole_milliseconds_that_every_reader_rounds_alike() {
+        for (exact, whole) in [
+            ("2026-11-30T22:38:50.483499Z", "2026-11-30T22:38:50.483Z"),
+            ("2026-11-30T22:38:50.4835Z", "2026-11-30T22:38:50.484Z"),
+            ("2026-11-30T23:59:59.9999Z", "2026-12-01T00:00:00Z"),
+        ] {
+            assert_eq!(serial(exact), serial(whole), "{exact}");
+        }
     }
 }
