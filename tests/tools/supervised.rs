@@ -89,7 +89,8 @@ fn a_session_needs_no_call_that_the_unit_forbids() {
     done.exits(0);
     let trace = std::fs::read_to_string(&trace).unwrap();
     let made = trace.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
-    let made: BTreeSet<_> = made.map(|(call, _)| call).filter(|call| !call.contains(' ')).collect();
+    // A call that a thread's end cut short before strace read its number is traced as `???`.
+    let made: BTreeSet<_> = made.map(|(call, _)| call).filter(|call| !call.contains([' ', '?'])).collect();
     assert!(made.contains("fsync") && made.len() > 30, "{made:?}");
     // SQLite gives its files to the owner of the database where it is root, which the service is not.
     let forbidden: Vec<_> = made.iter().filter(|call| !permitted.contains(**call) && **call != "fchown").collect();
