@@ -5,18 +5,18 @@ use jiff::SignedDuration;
 use super::worker::{Flow, Worker};
 use crate::domain::{ApiError, Cause, Class, ErrorText, Exchange, Failure};
 use crate::journal::JournalError;
-use crate::lane::pace::Permit;
+use crate::lane::pace::{Departing, Permit};
 use crate::lightsail::Lightsail;
 use crate::record::event::{AttemptFinished, Event};
 
 impl<L: Lightsail> Worker<L> {
     /// The permit with which the request of an attempt leaves whose start is durable; none if that took too long.
-    pub(super) async fn in_time(&self, permit: Permit) -> Option<Permit> {
+    pub(super) async fn in_time(&self, departing: &mut Departing<'_>, permit: Permit) -> Option<Permit> {
         if self.has_started_late() {
             return None;
         }
         let limit = self.shared.settings.attempt_time().start_limit();
-        let permit = tokio::time::timeout(limit, self.lane.pacer.unless_late(permit)).await.ok()?;
+        let permit = tokio::time::timeout(limit, departing.unless_late(permit)).await.ok()?;
         (!self.has_started_late()).then_some(permit)
     }
 

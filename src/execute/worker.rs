@@ -205,10 +205,11 @@ impl<L: Lightsail> Worker<L> {
             pause(level).await;
             shared.leased().await;
             self.take_place().await;
-            let departing = lane.pacer.depart().await;
-            (departing, lane.pacer.acquire().await)
+            let mut departing = lane.pacer.depart().await;
+            let permit = departing.acquire().await;
+            (departing, permit)
         };
-        let (departing, permit) = tokio::select! {
+        let (mut departing, permit) = tokio::select! {
             biased;
             () = stopping.cancelled() => return Ok(Flow::Leave),
             waited = waited => waited,
@@ -241,7 +242,7 @@ impl<L: Lightsail> Worker<L> {
         self.record(Event::AttemptStarted(AttemptStarted { attempt })).await?;
         self.direct = None;
         drop(passing);
-        let permit = self.in_time(permit).await;
+        let permit = self.in_time(&mut departing, permit).await;
         drop(departing);
         let Some(permit) = permit else { return self.withhold(attempt).await };
         let name = &self.line.name;

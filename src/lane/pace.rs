@@ -9,7 +9,9 @@
 //!
 //! Where several runners [share](Pacer::share) the rate of a target, requests leave in the slots that each of them is granted.
 
+mod departing;
 mod limiter;
+mod on_the_way;
 mod recent;
 mod share;
 mod slots;
@@ -21,7 +23,9 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use departing::Departing;
 use limiter::{Limiter, period};
+use on_the_way::{MOMENT, OnTheWay};
 use recent::Recent;
 pub use share::Wanted;
 use slots::Common;
@@ -33,10 +37,6 @@ use super::rate::{Learned, RateCap, RateChange, RateRule};
 /// to 10 ms is caught up, which is 1 % of a second's requests and lets thousands per second leave in bunches of one
 /// wake-up. Only a machine that wakes later than that loses some of the rate.
 const CATCH_UP: Duration = Duration::from_millis(10);
-
-/// The time whose share of the rate may wait for the disk at once: much longer than a commit takes, and so short that all
-/// of them together are no burst.
-const MOMENT: Duration = Duration::from_millis(250);
 
 /// The pacer of one target; shared by `Arc`.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ pub struct Pacer {
     turn: tokio::sync::Mutex<()>,
     /// Wakes the one that sleeps when the rate changed.
     changed: Notify,
-    /// How many requests have a permit, or queue for one, and wait for their start to become durable.
-    departing: Mutex<usize>,
+    /// The requests that wait for their start to become durable.
+    on_the_way: Mutex<OnTheWay>,
     /// Wakes the next one that waits for room among those.
     departed: Notify,
     /// Held by the one row that reads and asks in direct succession.
@@ -83,20 +83,6 @@ impl AsRef<Self> for Pacer {
     }
 }
 
-/// A request on its way from its permit to its departure.
-#[derive(Debug)]
-#[must_use = "dropped when the request leaves"]
-pub struct Departing<'a> {
-    pacer: &'a Pacer,
-}
-
-impl Drop for Departing<'_> {
-    fn drop(&mut self) {
-        *self.pacer.departing() -= 1;
-        self.pacer.departed.notify_one();
-    }
-}
-
 /// A request that waits for its permit.
 struct Waiting<'a>(&'a Pacer);
 
@@ -117,49 +103,14 @@ impl Pacer {
             state: Mutex::new(State { rule, last: None, recent: Recent::default(), waiting: 0, common: None }),
             turn: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
-            departing: Mutex::new(0),
+            on_the_way: Mutex::default(),
             departed: Notify::new(),
             direct: Arc::default(),
         }
     }
 
-    /// Waits for room among the requests whose start is on its way to the disk; taken before a permit, and dropped when
-    /// the request leaves. When a slow commit ends, all requests that waited for it leave at once: this keeps them to
-    /// the rate's share of a moment, however slow the disk is.
-    pub async fn depart(&self) -> Departing<'_> {
-        loop {
-            let departed = self.departed.notified();
-            tokio::pin!(departed);
-            departed.as_mut().enable();
-            {
-                let mut departing = self.departing();
-                if *departing < self.room() {
-                    *departing += 1;
-                    if *departing < self.room() {
-                        // A faster rate makes room for several.
-                        self.departed.notify_one();
-                    }
-                    return Departing { pacer: self };
-                }
-            }
-            departed.await;
-        }
-    }
-
-    fn room(&self) -> usize {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a rate is positive, and casts saturate"
-        )]
-        let share = |rate: f64| ((rate * MOMENT.as_secs_f64()) as usize).max(1);
-        let Some(rate) = self.rate() else { return usize::MAX };
-        // Others who share the rate wait for the same database.
-        self.state().common.as_ref().map_or_else(|| share(rate), |common| common.most(rate, MOMENT))
-    }
-
-    fn departing(&self) -> MutexGuard<'_, usize> {
-        self.departing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn on_the_way(&self) -> MutexGuard<'_, OnTheWay> {
+        self.on_the_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until no other row of the target reads and asks in direct succession.

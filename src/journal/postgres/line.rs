@@ -1,12 +1,11 @@
 //! A connection to a journal that clones of a reader share. It is opened when it is needed, and once more where it was lost, unless
 //! that would show another state of the journal than what was read before.
 
-use std::time::Duration;
-
 use sqlx::postgres::PgRow;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use super::absence::Pauses;
 use super::ask::Ask;
 use super::talk::{Failed, Talk, Way};
 use crate::journal::JournalError;
@@ -160,7 +159,7 @@ impl Line {
 
     /// Another connection. A session waits for a server that was lost.
     async fn connect(&self) -> Result<Talk, JournalError> {
-        let until = Instant::now() + self.way.patience();
+        let (until, mut pauses) = (Instant::now() + self.way.patience(), Pauses::new());
         loop {
             match self.way.connect().await {
                 Err(error) if error.may_pass() && Instant::now() < until => {
@@ -168,7 +167,7 @@ impl Line {
                 }
                 connected => return connected,
             }
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(200..=1_500))).await;
+            pauses.pause().await;
         }
     }
 

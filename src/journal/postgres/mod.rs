@@ -3,6 +3,7 @@
 //! Everything lies in the schema `keybatch` of one database. Each call is one message and one transaction, so that it works behind a
 //! pooler that hands out a connection for a transaction only; each call has a time limit, after which the connection is dropped.
 
+mod absence;
 mod address;
 mod apply;
 mod ask;

@@ -10,6 +10,7 @@ use sqlx::postgres::PgRow;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::absence::Pauses;
 use super::address::Address;
 use super::connect::{Purpose, connect};
 use super::epoch::{Epoch, its_holder};
@@ -47,7 +48,7 @@ impl PostgresRoster {
     /// asked here may be asked again.
     async fn ask(&self, statement: &str) -> Result<Vec<PgRow>, JournalError> {
         let mut held = self.link.lock().await;
-        let until = Instant::now() + self.address.patience();
+        let (until, mut pauses) = (Instant::now() + self.address.patience(), Pauses::new());
         loop {
             let error = match self.ask_once(&mut held, statement).await {
                 Ok(rows) => return self.unless_fenced(rows),
@@ -55,7 +56,7 @@ impl PostgresRoster {
                 Err((error, _)) => return Err(error),
             };
             tracing::debug!(%error, "the journal's database is away");
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(100..=1_000))).await;
+            pauses.pause().await;
         }
     }
 

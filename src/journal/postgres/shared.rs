@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
+use super::absence::Pauses;
 use super::connect::{Purpose, connect};
 use super::epoch::its_holder;
 use super::lease::Share;
@@ -40,6 +41,8 @@ struct Work {
     unanswered: Vec<Sent>,
     /// How long the server is waited for.
     until: Option<Instant>,
+    /// For how long before each question.
+    pauses: Pauses,
 }
 
 /// The drafts as they were sealed once, behind a head that may no longer be there.
@@ -84,7 +87,7 @@ impl PostgresStore {
         }
         // It stays lost unless this succeeds, or it is certain that nothing was written.
         let Left::At(left) = std::mem::replace(&mut self.left, Left::Lost) else { return Err(JournalError::Closed) };
-        let mut work = Work { left, drafts, cadence, unanswered: Vec::new(), until: None };
+        let mut work = Work { left, drafts, cadence, unanswered: Vec::new(), until: None, pauses: Pauses::new() };
         match self.append_surely(&mut work).await {
             Ok((head, appended)) => {
                 self.left = Left::At(head);
@@ -223,9 +226,8 @@ impl PostgresStore {
         if patience.is_zero() {
             return Err(lost);
         }
-        let pause = || tokio::time::sleep(Duration::from_millis(fastrand::u64(100..=1_000)));
         if self.link.is_alive() {
-            pause().await;
+            work.pauses.pause().await;
             return Ok(());
         }
         (self.on_absence)(Some((&lost, patience)));
@@ -245,7 +247,7 @@ impl PostgresStore {
                 Err(_) if Instant::now() >= until => return Err(lost),
                 Err(error) => tracing::debug!(%error, "the journal's database is still away"),
             }
-            pause().await;
+            work.pauses.pause().await;
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
+use super::absence::Pauses;
 use super::address::Address;
 use super::apply::arguments;
 use super::connect::{Purpose, Server, connect};
@@ -211,6 +212,7 @@ impl PostgresStore {
             return Err(lost);
         }
         (self.on_absence)(Some((&lost, patience)));
+        let mut pauses = Pauses::new();
         loop {
             match self.find_out_once().await {
                 Ok(found) => {
@@ -221,7 +223,7 @@ impl PostgresStore {
                 Err(_) if Instant::now() >= until => return Err(lost),
                 Err(error) => tracing::debug!(%error, "the journal's database is still away"),
             }
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(200..=1_500))).await;
+            pauses.pause().await;
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::limiter::Limiter;
 use super::slots::Common;
-use super::{Pacer, Permit, State};
+use super::{Pacer, State};
 use crate::domain::is_same_rate;
 use crate::journal::Slots;
 
@@ -50,15 +50,6 @@ impl Pacer {
         }
         common.named = Some(rate);
         Some(Wanted { count: u32::try_from(could).unwrap_or(u32::MAX), per_s: rate, version: common.version })
-    }
-
-    /// The permit with which a request may leave now whose start has become durable since it got this one: another one if that took much
-    /// longer than usual, as where the database was away. Whoever shares the rate waited for the same database, and what all of them
-    /// held back would leave at once.
-    pub async fn unless_late(&self, permit: Permit) -> Permit {
-        let took = self.origin.elapsed().saturating_sub(permit.left);
-        let is_late = self.state().common.as_mut().is_some_and(|common| common.leaves_late(took));
-        if is_late { self.acquire().await } else { permit }
     }
 
     /// Adds slots that were granted to what was [`wanted`](Self::wanted) at `asked_at`, and takes over the common rate, as far as this runner

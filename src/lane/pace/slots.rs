@@ -6,7 +6,8 @@
 //! and what is used later comes on top of what others send then. So lateness is bounded twice. Of the slots that are past, one alone
 //! may still be used, beside those of the last 10 ms: that is the one request per runner by which the sum may exceed the rate. And
 //! none is used more than 100 ms after it was meant at the earliest, which is counted from the question, and from how long the quickest
-//! question took: a database far away is no reason to send nothing. What a runner slept through is lost.
+//! question took: a database far away is no reason to send nothing. What a runner slept through is lost. Nor does a request leave that
+//! waited much longer than usual for its start to become durable, unless it is the only one of its runner that is on its way.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

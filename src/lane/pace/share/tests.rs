@@ -196,22 +196,29 @@ async fn a_runner_that_joins_keeps_to_what_the_others_have_learned() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_held_back_much_longer_than_usual_leaves_in_a_slot_of_its_own() {
-    let pacer = sharing(10.0);
-    pacer.grant(slots(3, 10.0, 1), Instant::now());
-    let (usual, late) = (pacer.acquire().await, pacer.acquire().await);
+    let pacer = sharing(40.0);
+    pacer.grant(slots(3, 40.0, 1), Instant::now());
+    let mut first = pacer.depart().await;
+    let usual = first.acquire().await;
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(pacer.unless_late(usual).await, usual, "nobody knows how long it takes");
-    assert_eq!(pacer.unless_late(late).await, late, "it is as usual");
+    assert_eq!(first.unless_late(usual).await, usual, "nobody knows how long it takes");
+    drop(first);
+    let (mut held, mut alone) = (pacer.depart().await, pacer.depart().await);
+    let (late, too) = (held.acquire().await, alone.acquire().await);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let held = Arc::clone(&pacer);
-    let held = tokio::spawn(async move { held.unless_late(late).await });
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(!held.is_finished(), "no slot is left that is not past");
-    assert_eq!(pacer.wanted(AHEAD).map(|wanted| wanted.count), Some(1));
-    pacer.grant(slots(1, 10.0, 1), Instant::now());
-    assert!(held.await.unwrap().left > late.left + Duration::from_secs(2));
-    let alone = Pacer::new(RateCap::PerSecond(10.0), None);
-    let permit = alone.acquire().await;
+    {
+        let again = held.unless_late(late);
+        tokio::pin!(again);
+        let given_up = tokio::time::timeout(Duration::from_secs(1), again.as_mut()).await;
+        assert!(given_up.is_err(), "no slot is left that is not past");
+        assert_eq!(alone.unless_late(too).await, too, "one of each runner may leave late");
+        assert_eq!(pacer.wanted(AHEAD).map(|wanted| wanted.count), Some(1));
+        pacer.grant(slots(1, 40.0, 1), Instant::now());
+        assert!(again.await.left > late.left + Duration::from_secs(2));
+    }
+    let single = Pacer::new(RateCap::PerSecond(10.0), Some(Learned::limit(100.0)));
+    let (mut one, mut two) = (single.depart().await, single.depart().await);
+    let (permit, _) = (one.acquire().await, two.acquire().await);
     tokio::time::sleep(Duration::from_secs(9)).await;
-    assert_eq!(alone.unless_late(permit).await, permit, "it shares with nobody");
+    assert_eq!(one.unless_late(permit).await, permit, "it shares with nobody");
 }
