@@ -27,7 +27,7 @@ SHAPES = {"plan_signed": "plan_root:s key:s signature:s", "plan_approved": "sign
         receipt_cut:b?""",
     "reconciled": """file_count:n files_sha256:h from:t until:t records:n events:n unreadable:n unexplained:n resolves:n by:e""",
     "lease_taken": "account:s region:s lasts_ms:n skew_ms:s?", "lease_ended": "of:n why:s stopped:s? detail:s?", "answer_late": "attempt:n elapsed_us:n",
-    "control_used": "by:e uid:n per_s:s?", "row_resolved": "because:e by:s event_id:s?", "file": "name:e sha256:h bytes:n", "contradiction": "row:n attempt:n event_id:s?",
+    "control_used": "by:e uid:n? database_role:e? per_s:s?", "row_resolved": "because:e by:s event_id:s?", "file": "name:e sha256:h bytes:n", "contradiction": "row:n attempt:n event_id:s?",
     "finding": """event_id:e event_time:t region:s key_pair_name:s? account:s? by:s? source_ip:s? user_agent:s? error_code:s?"""}
 KIND_OF = {"s": lambda value: type(value) is str, "e": lambda value: type(value) is str and value, "b": lambda value: type(value) is bool,
     "n": lambda value: type(value) is int, "h": lambda value: re.fullmatch("[0-9a-f]{64}", value),
@@ -585,7 +585,7 @@ class History:
             must(run.started and not self.partial and entry["session"] in run.deleting, seq, "its session does not execute its run")
             is_rate, per_s = entry["what"] == "rate", entry.get("per_s", "")
             is_one = re.fullmatch(r"[1-9]\d{0,6}\.\d{3}|0\.\d{6}", per_s) and 0.000277 <= float(per_s) <= 1e6
-            must((is_one if is_rate else "per_s" not in entry) and entry["uid"] < 1 << 32, seq, "its rate or its user is none")
+            must((is_one if is_rate else "per_s" not in entry) and ("uid" in entry) != ("database_role" in entry) and entry.get("uid", 0) < 1 << 32, seq, "its rate or its user is none")
             told = run.told.get(entry["session"])
             must(told != "stop" or entry["what"] == "stop", seq, "its session was told to stop before")
             run.told.update({} if is_rate else {entry["session"]: entry["what"]})

@@ -1,4 +1,4 @@
--- Several runners on one run. A migration is never edited once it has landed.
+-- Several runners on one run, and what people ask of sessions at work. A migration is never edited once it has landed.
 --
 -- A session that shares its run is a runner. Its epoch comes from the counter of all sessions; its leases last until a time on the
 -- server's clock, all of them together. Nothing here says what happened: the entries do. Where a deadline decides, its row is locked
@@ -526,6 +526,111 @@ BEGIN
 END
 $$;
 
+-- What people ask of sessions at work, and what those answer. Nothing here says what happened: what a session did is in its entries.
+--
+-- Whom a question is for is fixed when it is asked: the sessions that listen for the run then. Who begins to listen later is asked what still
+-- holds of it. Both lock the run's row, so that whoever begins meanwhile is one or the other.
+CREATE TABLE keybatch.listener (
+    epoch  bigint PRIMARY KEY,
+    run_no bigint NOT NULL
+);
+
+CREATE TABLE keybatch.question (
+    question_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_no      bigint NOT NULL,
+    asked_at    timestamptz NOT NULL,
+    role        text COLLATE "C" NOT NULL,   -- as whom the server knows whoever asks
+    what        text COLLATE "C" NOT NULL,   -- status, pause, continue, rate, stop
+    asked       text COLLATE "C" NOT NULL,   -- JSON
+    whom        bigint[] NOT NULL            -- epochs
+);
+
+CREATE INDEX question_by_run ON keybatch.question (run_no, question_no);
+
+CREATE TABLE keybatch.answer (
+    question_no bigint NOT NULL,
+    epoch       bigint NOT NULL,
+    answer      text COLLATE "C" NOT NULL,   -- JSON
+    is_done     boolean NOT NULL,
+    PRIMARY KEY (question_no, epoch)
+);
+
+-- Whether the session with this epoch works, or may again: one whose time is over goes on if nobody has replaced it.
+CREATE FUNCTION keybatch.may_work(its_epoch bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT 1 FROM keybatch.runner AS r WHERE r.epoch = its_epoch AND NOT r.fenced AND r.until > '-infinity')
+        OR EXISTS (SELECT 1 FROM keybatch.holder AS h WHERE h.id = 0 AND h.epoch = its_epoch AND h.until > '-infinity')
+$$;
+
+-- Begins to listen for the run. What those who listen were told to keep to holds for this session, too: whether the run is paused, and its rate.
+CREATE FUNCTION keybatch.listen(my_epoch bigint, its_run bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM keybatch.settings();
+    PERFORM 1 FROM keybatch.run AS r WHERE r.run_no = its_run FOR NO KEY UPDATE;
+    DELETE FROM keybatch.listener AS l WHERE l.epoch = my_epoch OR NOT keybatch.may_work(l.epoch);
+    UPDATE keybatch.question AS q SET whom = q.whom || my_epoch
+        WHERE q.question_no IN (
+            SELECT DISTINCT ON (o.what = 'rate') o.question_no FROM keybatch.question AS o
+                WHERE o.run_no = its_run AND o.what IN ('pause', 'continue', 'rate')
+                  AND EXISTS (SELECT 1 FROM keybatch.listener AS l WHERE l.run_no = its_run AND l.epoch = ANY (o.whom))
+                  AND NOT EXISTS (SELECT 1 FROM keybatch.answer AS a WHERE a.question_no = o.question_no AND NOT a.is_done)
+                ORDER BY o.what = 'rate', o.question_no DESC)
+          AND q.what <> 'continue' AND NOT my_epoch = ANY (q.whom);
+    INSERT INTO keybatch.listener (epoch, run_no) VALUES (my_epoch, its_run);
+END
+$$;
+
+-- What a session that listens was asked and has not answered.
+CREATE FUNCTION keybatch.hear(my_epoch bigint) RETURNS TABLE (question_no bigint, role text, asked text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT q.question_no, q.role, q.asked FROM keybatch.listener AS l JOIN keybatch.question AS q ON q.run_no = l.run_no
+        WHERE l.epoch = my_epoch AND my_epoch = ANY (q.whom)
+          AND NOT EXISTS (SELECT 1 FROM keybatch.answer AS a WHERE a.question_no = q.question_no AND a.epoch = my_epoch)
+        ORDER BY q.question_no
+$$;
+
+-- Answers a question. The first answer stands.
+CREATE FUNCTION keybatch.reply(its_question bigint, my_epoch bigint, its_answer text, was_done boolean) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM keybatch.settings();
+    INSERT INTO keybatch.answer (question_no, epoch, answer, is_done) VALUES (its_question, my_epoch, its_answer, was_done)
+        ON CONFLICT DO NOTHING;
+END
+$$;
+
+-- Asks all sessions that listen for the run. Questions about runs that are over are kept for a week.
+CREATE FUNCTION keybatch.ask(its_run bigint, its_what text, its_words text) RETURNS TABLE (question_no bigint, asked_of bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    its_whom bigint[]; old bigint[];
+BEGIN
+    PERFORM keybatch.settings();
+    PERFORM 1 FROM keybatch.run AS r WHERE r.run_no = its_run FOR NO KEY UPDATE;
+    old := ARRAY(SELECT q.question_no FROM keybatch.question AS q JOIN keybatch.run AS r ON r.run_no = q.run_no
+                 WHERE q.asked_at < clock_timestamp() - interval '7 days' AND r.state IN ('finished', 'abandoned'));
+    DELETE FROM keybatch.answer AS a WHERE a.question_no = ANY (old);
+    DELETE FROM keybatch.question AS q WHERE q.question_no = ANY (old);
+    its_whom := ARRAY(SELECT l.epoch FROM keybatch.listener AS l WHERE l.run_no = its_run AND keybatch.may_work(l.epoch) ORDER BY l.epoch);
+    asked_of := cardinality(its_whom);
+    INSERT INTO keybatch.question AS q (run_no, asked_at, role, what, asked, whom)
+        VALUES (its_run, clock_timestamp(), session_user, its_what, its_words, its_whom) RETURNING q.question_no INTO question_no;
+    RETURN NEXT;
+END
+$$;
+
+-- The answers to a question, and who can still answer: those whose time is not over.
+CREATE FUNCTION keybatch.answers(its_question bigint) RETURNS TABLE (epoch bigint, answer text, is_done boolean, works boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT asked.epoch, a.answer, a.is_done,
+            EXISTS (SELECT 1 FROM keybatch.runner AS r WHERE r.epoch = asked.epoch AND NOT r.fenced AND r.until > clock_timestamp())
+            OR EXISTS (SELECT 1 FROM keybatch.holder AS h WHERE h.id = 0 AND h.epoch = asked.epoch AND h.until > clock_timestamp())
+        FROM keybatch.question AS q CROSS JOIN unnest(q.whom) AS asked (epoch)
+            LEFT JOIN keybatch.answer AS a ON a.question_no = q.question_no AND a.epoch = asked.epoch
+        WHERE q.question_no = its_question ORDER BY asked.epoch
+$$;
+
 -- Nobody may execute them but the owner and whoever is granted that.
 REVOKE ALL ON FUNCTION keybatch.prolong(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.leased(bigint, bigint[], bigint[]) FROM PUBLIC;
@@ -536,3 +641,9 @@ REVOKE ALL ON FUNCTION keybatch.lock_head(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.claim(bigint, bigint, bigint, bigint, bigint, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.reserve(bigint, text[], text[], text[], bigint[], double precision[], bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.may_finish(bigint, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keybatch.may_work(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keybatch.listen(bigint, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keybatch.hear(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keybatch.reply(bigint, bigint, text, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keybatch.ask(bigint, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keybatch.answers(bigint) FROM PUBLIC;

@@ -17,7 +17,9 @@ use super::{CliError, Code, Context, Exit, Sent, Ui, control, scratch, shown, si
 use crate::domain::{Clock, RunId, SystemClock};
 use crate::journal::open::{Hold, Store, Told, log_in_use};
 use crate::journal::stage::Stage;
-use crate::journal::{Holder, Journal, JournalError, Location, OnUnrecorded, Reader, Roster, WriterOptions, open};
+use crate::journal::{
+    Holder, Inbox, Journal, JournalError, Location, OnUnrecorded, Reader, Roster, WriterOptions, open,
+};
 use crate::lightsail::aws::AwsLightsail;
 use crate::record::Draft;
 use crate::record::event::Previous;
@@ -199,9 +201,13 @@ impl Host for Machine<'_> {
         Some(Arc::new(self.options.checkpoint_exec.clone()?))
     }
 
-    fn listen(&self, at_work: Arc<dyn AtWork>) -> Option<Box<dyn Listening>> {
+    fn inbox(&self, hold: &Hold) -> Option<Arc<dyn Inbox>> {
+        open::inbox(hold)
+    }
+
+    async fn listen(&self, at_work: Arc<dyn AtWork>, inbox: Option<Arc<dyn Inbox>>) -> Option<Box<dyn Listening>> {
         let shown = self.metrics.and_then(|metrics| metrics.listen(&at_work));
-        let heard = control::listen(self.context, at_work, &self.stops, self.options.drain());
+        let heard = control::listen(self.context, (at_work, inbox), &self.stops, self.options.drain()).await;
         Some(Box::new(Both(heard, shown)))
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::JournalError;
 use super::head::{Appended, Cadence, Head};
 use super::holder::Holder;
+use super::inbox::{Inbox, Replies};
 use super::location::Location;
 use super::lock::Lock;
 use super::postgres::{self, PostgresReader, PostgresSnapshot, PostgresStore};
@@ -108,6 +109,29 @@ pub fn roster(hold: &Hold) -> Option<Arc<dyn Roster>> {
         Hold::File(_) => None,
         Hold::Server(hold) => hold.roster(),
     }
+}
+
+/// What a session is asked while it works, through a database that serves several machines.
+#[must_use]
+pub fn inbox(hold: &Hold) -> Option<Arc<dyn Inbox>> {
+    match hold {
+        Hold::File(_) => None,
+        Hold::Server(hold) => Some(hold.inbox()),
+    }
+}
+
+/// Asks the sessions that work on the run with this number, and waits for their answers for so long at the most. Nothing of a file: its
+/// sessions are asked through a socket.
+///
+/// # Errors
+/// If the server cannot be used, or this user may not ask.
+pub async fn ask(
+    at: &Location,
+    run_no: i64,
+    question: (&str, &str),
+    patience: Duration,
+) -> Option<Result<Replies, JournalError>> {
+    Some(postgres::ask(at.address()?, run_no, question, patience).await)
 }
 
 /// Where a session of a server's keeps what it has on this machine.

@@ -11,10 +11,27 @@ pub struct ControlUsed {
     /// six if it is below one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_s: Option<String>,
-    /// Who told it: the operating system's user, as the other end of the socket belongs to.
+    /// Who told it: through a socket, the operating system's user that its other end belongs to; through a database, user and
+    /// machine, as the one who asked said.
     pub by: String,
-    /// That user's number.
-    pub uid: u32,
+    /// Through a socket: that user's number, as the kernel says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Through a database: as whom that knows the one who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_role: Option<String>,
+}
+
+impl ControlUsed {
+    /// For people: who used it, and who vouches for that.
+    #[must_use]
+    pub fn who(&self) -> String {
+        match (&self.uid, &self.database_role) {
+            (Some(uid), _) => format!("{} (uid {uid})", self.by),
+            (None, Some(role)) => format!("{} (database role {role})", self.by),
+            (None, None) => self.by.clone(),
+        }
+    }
 }
 
 /// What a running session can be told.

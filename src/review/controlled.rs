@@ -32,7 +32,7 @@ impl Told {
 /// What a session at work was told, and by whom.
 pub(super) fn controlled(used: &ControlUsed) -> String {
     let rate = used.per_s.as_ref().map(|per_s| format!(" of at most {per_s} per second")).unwrap_or_default();
-    format!("{}{rate} by {} (uid {})", used.what.as_str(), used.by, used.uid)
+    format!("{}{rate} by {}", used.what.as_str(), used.who())
 }
 
 /// What the sessions of a run were told, in order.

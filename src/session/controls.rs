@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::at_work::Session;
 use super::host::Host;
-use super::live::{AtWork, By, Told, Untold};
+use super::live::{AtWork, By, Told, Untold, Vouched};
 use super::operator::{Notice, Operator};
 use super::status::{Bearing, SessionStatus, Status, TargetStatus};
 use crate::domain::{CAP_PER_S, RateCap, RunId, Settings, time_text};
@@ -112,7 +112,11 @@ impl<L: Lightsail> Controls<L> {
         }
         self.admit(told)?;
         let (what, per_s) = told.what();
-        let used = ControlUsed { what, per_s, by: by.user.clone(), uid: by.uid };
+        let (uid, database_role) = match &by.vouched {
+            Vouched::Kernel(uid) => (Some(*uid), None),
+            Vouched::Database(role) => (None, Some(role.clone())),
+        };
+        let used = ControlUsed { what, per_s, by: by.user.clone(), uid, database_role };
         let gate = self.control.gate();
         match told {
             Told::Rate(per_s) => {
@@ -173,6 +177,7 @@ impl<L: Lightsail> Controls<L> {
                 seconds: seconds(self.began.elapsed()),
                 ..self.session.clone()
             },
+            sessions: Vec::new(),
         })
     }
 }
@@ -189,6 +194,10 @@ fn rounded(per_s: f64) -> f64 {
 impl<L: Lightsail> AtWork for Controls<L> {
     fn run(&self) -> RunId {
         self.record.run
+    }
+
+    fn run_no(&self) -> i64 {
+        self.record.run_no
     }
 
     fn status(&self) -> BoxFuture<'_, Result<Status, Untold>> {

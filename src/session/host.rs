@@ -19,7 +19,7 @@ use super::stops::Stops;
 use crate::domain::{Clock, RunId};
 use crate::journal::heads::{Heads, HeadsError, Remembered};
 use crate::journal::stage::Stage;
-use crate::journal::{EntryStore, Holder, Journal, JournalError, Location, Reader, Roster, WriterOptions};
+use crate::journal::{EntryStore, Holder, Inbox, Journal, JournalError, Location, Reader, Roster, WriterOptions};
 use crate::lightsail::Lightsail;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::event::Previous;
@@ -131,11 +131,22 @@ pub trait Host: Send + Sync {
         None
     }
 
-    /// Lets other processes ask something of a session at work, until what this returns is closed or dropped; nothing where the host
-    /// lets nobody. Whatever prevents it does not prevent the work.
-    fn listen(&self, at_work: Arc<dyn AtWork>) -> Option<Box<dyn Listening>> {
-        let _ = at_work;
+    /// What a session with this hold is asked through the journal itself; nothing where that is not the way.
+    fn inbox(&self, hold: &Self::Hold) -> Option<Arc<dyn Inbox>> {
+        let _ = hold;
         None
+    }
+
+    /// Lets other processes ask something of a session at work, through its inbox where it has one, until what this returns is closed or
+    /// dropped; nothing where the host lets nobody. Whatever prevents it does not prevent the work. What the session was asked before
+    /// has been done when this ends.
+    fn listen(
+        &self,
+        at_work: Arc<dyn AtWork>,
+        inbox: Option<Arc<dyn Inbox>>,
+    ) -> impl Future<Output = Option<Box<dyn Listening>>> {
+        let _ = (at_work, inbox);
+        std::future::ready(None)
     }
 
     /// Verifies signatures that cannot be verified in the process.

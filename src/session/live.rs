@@ -15,6 +15,9 @@ pub trait AtWork: Send + Sync {
     /// The run that it executes.
     fn run(&self) -> RunId;
 
+    /// The number that the journal gave that run.
+    fn run_no(&self) -> i64;
+
     /// How far it is. Reads only, and leaves no trace.
     ///
     /// # Errors
@@ -59,10 +62,19 @@ impl Told {
 /// Who tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct By {
-    /// The operating system's user.
+    /// The operating system's user; with the machine where that may be another one.
     pub user: String,
-    /// That user's number.
-    pub uid: u32,
+    /// Who says so.
+    pub vouched: Vouched,
+}
+
+/// Who says who tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Vouched {
+    /// The kernel: the number of the user at the other end of a socket.
+    Kernel(u32),
+    /// The journal's database, which knows whoever asked as this role. The name is as that one said.
+    Database(String),
 }
 
 /// Why a session does not do what it was told.

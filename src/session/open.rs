@@ -20,7 +20,7 @@ use super::rollback;
 use super::used::refuse_used;
 use crate::domain::{Clock, time_text};
 use crate::journal::{
-    ARCHIVE, EntryStore as _, Holder, Journal, JournalError, Location, Reader, Roster, RunRecord, RunState,
+    ARCHIVE, EntryStore as _, Holder, Inbox, Journal, JournalError, Location, Reader, Roster, RunRecord, RunState,
     WriterOptions, is_sealed,
 };
 use crate::record::{Draft, StopReason};
@@ -39,6 +39,8 @@ pub(super) struct OpenJournal {
     memory: Memory,
     /// What it shares with other runners, if it shares the journal.
     pub(super) roster: Option<Arc<dyn Roster>>,
+    /// What it is asked through the journal.
+    pub(super) inbox: Option<Arc<dyn Inbox>>,
     _anchoring: Option<Beside>,
     _hold: Box<dyn Any + Send + Sync>,
 }
@@ -80,6 +82,7 @@ impl OpenJournal {
         let (clock, command) = (host.clock(), taking.command);
         let hold = hold(host, taking, order, at, &clock).await?;
         let roster = host.roster(&hold).filter(|_| taking.shares.is_some());
+        let inbox = host.inbox(&hold);
         let store = host.store(at, &hold, Arc::clone(&clock)).await?;
         let reader = host.reader(at).await?;
         let operator = &**host.operator();
@@ -121,8 +124,19 @@ impl OpenJournal {
             |anchor| anchors.begin(anchor, journal.clone(), (Arc::clone(host.operator()), host.stops().clone()));
         let anchoring = host.anchor().map(begin);
         let (at, hold) = (at.clone(), Box::new(hold));
-        let open =
-            Self { journal, reader, clock, at, sink, anchors, memory, roster, _anchoring: anchoring, _hold: hold };
+        let open = Self {
+            journal,
+            reader,
+            clock,
+            at,
+            sink,
+            anchors,
+            memory,
+            roster,
+            inbox,
+            _anchoring: anchoring,
+            _hold: hold,
+        };
         if taking.shares.is_some() {
             // Whoever has the journal alone keeps house.
             return Ok(open);

@@ -28,8 +28,11 @@ pub struct Status {
     pub in_flight: u64,
     /// The targets that the session works on.
     pub targets: Vec<TargetStatus>,
-    /// The process.
+    /// The process; one of them, where several share the run.
     pub session: SessionStatus,
+    /// The processes, where several share the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionStatus>,
 }
 
 impl Status {

@@ -210,7 +210,8 @@ pub(crate) fn full() -> Vec<Event> {
             what: Controlled::Rate,
             per_s: text("2.500"),
             by: "amelie".into(),
-            uid: 1000,
+            uid: Some(1000),
+            database_role: None,
         }),
         Event::RunStopped(RunStopped {
             why: "refused".into(),
@@ -348,9 +349,13 @@ pub(crate) fn bare() -> Vec<Event> {
             Event::RateChanged(changed) => {
                 Event::RateChanged(RateChanged { learned_per_s: None, learned_is_limit: None, ..changed })
             }
-            Event::ControlUsed(used) => {
-                Event::ControlUsed(ControlUsed { what: Controlled::Pause, per_s: None, ..used })
-            }
+            Event::ControlUsed(used) => Event::ControlUsed(ControlUsed {
+                what: Controlled::Pause,
+                per_s: None,
+                uid: None,
+                database_role: text("runner"),
+                ..used
+            }),
             Event::RunStopped(stopped) => Event::RunStopped(RunStopped {
                 detail: None,
                 faults: BTreeMap::new(),

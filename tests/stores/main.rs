@@ -33,6 +33,7 @@ fn main() -> std::process::ExitCode {
         postgres::pooling::LIST,
         postgres::program::addresses::LIST,
         postgres::program::chaos::LIST,
+        postgres::program::controlling::LIST,
         postgres::program::ending::LIST,
         postgres::program::reading::LIST,
         postgres::program::sharing::LIST,

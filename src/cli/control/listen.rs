@@ -15,12 +15,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use super::obey::{OnStop, obey};
 use super::place::{may_control, own_uid, prepare, real, socket};
 use super::wire::{Answer, MOST_ASKED, PATIENCE, Question, Refused, VERSION, Why, line};
 use crate::cli::operator::user_of;
 use crate::journal::Location;
 use crate::session::host::Listening;
-use crate::session::live::{AtWork, By, Told};
+use crate::session::live::{AtWork, By, Vouched};
 use crate::session::status::Status;
 
 /// How many others are heard at once; further ones wait.
@@ -31,9 +32,6 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// How long to wait after an error of the socket, such as too many open files.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(200);
-
-/// What is done after the session was told to stop.
-pub(super) type OnStop = Arc<dyn Fn() + Send + Sync>;
 
 /// A socket that is heard.
 pub(super) struct Socket {
@@ -160,20 +158,14 @@ impl Heard {
         if question.v != VERSION {
             return Err(Refused::new(Why::NotUnderstood, "the session is of another version of keybatch"));
         }
-        Ok(Some((question, By { user: user_of(uid), uid })))
+        Ok(Some((question, By { user: user_of(uid), vouched: Vouched::Kernel(uid) })))
     }
 
     async fn answer(&self, question: &Question, by: &By) -> Result<Status, Refused> {
         if question.journal != self.journal || question.run != self.at_work.run().to_string() {
             return Err(Refused::new(Why::Another, "the session executes another run, or one of another journal"));
         }
-        if let Some(told) = question.told()? {
-            self.at_work.tell(told, by).await?;
-            if told == Told::Stop {
-                (self.on_stop)();
-            }
-        }
-        Ok(self.at_work.status().await?)
+        obey(&*self.at_work, &self.on_stop, question.what.told(question.per_s)?, by).await
     }
 }
 

@@ -1,36 +1,42 @@
 //! `keybatch control`: looks at a session at work, and tells it to pause, to continue, to send more slowly, or to stop.
 
 mod ask;
+mod at_socket;
+mod by_letter;
+mod failed;
+mod letters;
 mod listen;
+mod obey;
 mod place;
 mod shown;
 mod wire;
 
 use std::sync::Arc;
 
-use ask::{Unanswered, ask};
+use failed::refuse_idle;
+use obey::OnStop;
 pub(super) use shown::controlled;
-use wire::{Question, VERSION, Why, Word};
+use wire::Word;
 
-use super::hint::Hint;
-use super::liveness::Liveness;
-use super::{CliError, Code, Context, Exit, Format};
+use super::{CliError, Context, Exit, Format};
 use crate::domain::RateCap;
-use crate::journal::{Holder, Location, Lock, Reader, RunRecord, RunState};
+use crate::journal::{Inbox, Reader, RunRecord};
 use crate::review::json_text;
 use crate::review::runs::resolve;
 use crate::session::Stops;
-use crate::session::again::INTERRUPTED;
 use crate::session::host::Listening;
 use crate::session::live::AtWork;
+use crate::session::status::Status;
 
 /// Look at a running batch, or pause, continue, slow down or stop it
 ///
 /// Works on the machine and as the user that runs `keybatch run` or `keybatch resume`, through a socket in
-/// $XDG_RUNTIME_DIR/keybatch; root can control any run. All but `status` is recorded in the journal before it takes effect.
+/// $XDG_RUNTIME_DIR/keybatch; root can control any run. Where the journal is in PostgreSQL, it works from any machine as a role that may
+/// write, and reaches all sessions that share the run. All but `status` is recorded in the journal before it takes effect.
 ///
 /// A pause ends with `continue`, not by itself; it counts towards --max-duration. A rate can be lowered and raised again, but not
-/// above what the run was started with, or what a policy permits. It holds until the session ends.
+/// above what the run was started with, or what a policy permits. It holds until the session ends. Whoever joins those that share a
+/// run keeps to what they were told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   keybatch control latest status
@@ -60,20 +66,23 @@ fn per_s(text: &str) -> Result<f64, String> {
 }
 
 /// Lets others control a session of this process. Says why not at debug alone: nothing depends on it.
-pub(super) fn listen(
+pub(super) async fn listen(
     context: &Context,
-    at_work: Arc<dyn AtWork>,
+    (at_work, inbox): (Arc<dyn AtWork>, Option<Arc<dyn Inbox>>),
     stops: &Stops,
     drain: std::time::Duration,
 ) -> Option<Box<dyn Listening>> {
     let stops = stops.clone();
-    let on_stop = Arc::new(move || {
+    let on_stop: OnStop = Arc::new(move || {
         let stops = stops.clone();
         tokio::spawn(async move {
             tokio::time::sleep(drain).await;
             stops.hurry();
         });
     });
+    if let Some(inbox) = inbox {
+        return Some(letters::open(inbox, at_work, on_stop).await);
+    }
     let opened = place::directory(&context.environment)
         .and_then(|directory| listen::open(&directory, &context.journal, at_work, on_stop));
     match opened {
@@ -108,100 +117,12 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, CliError
     Ok(Exit::Success)
 }
 
-async fn tell(
-    args: &Args,
-    context: &Context,
-    reader: &Reader,
-    record: &RunRecord,
-) -> Result<crate::session::status::Status, CliError> {
+async fn tell(args: &Args, context: &Context, reader: &Reader, record: &RunRecord) -> Result<Status, CliError> {
     refuse_idle(record, &context.journal).await?;
-    let directory = place::directory(&context.environment).map_err(|why| unreachable(&why, record, context))?;
-    let socket =
-        place::socket(&directory, &context.journal, record.run).map_err(|why| unreachable(&why, record, context))?;
-    let question = Question {
-        v: VERSION,
-        journal: place::real(&context.journal),
-        run: record.run.to_string(),
-        what: args.what,
-        per_s: args.per_s,
-    };
-    let answer = match ask(&socket, &question).await {
-        Ok(answer) => answer,
-        Err(Unanswered::Nobody) => return Err(nobody(record, reader, context).await),
-        Err(Unanswered::Unusable(why)) => return Err(unreachable(&why, record, context)),
-        Err(Unanswered::Lost(why)) => {
-            let message = format!("{why}: whether the session did what it was told is not known");
-            return Err(CliError::new(Exit::Environment, message)
-                .code(Code::ControlUnreachable)
-                .hint(Hint::command("the journal records it if it did: ", ["log".into(), record.run.to_string()])));
-        }
-    };
-    let Some(refused) = answer.refused else {
-        let nothing = || CliError::new(Exit::Unexpected, "the session's answer says nothing");
-        return answer.status.ok_or_else(nothing);
-    };
-    let (exit, code) = match refused.why {
-        Why::Ended => (Exit::Refused, Code::RunNotRunning),
-        Why::Refused => (Exit::Refused, Code::ControlRefused),
-        Why::Journal | Why::Another | Why::Stranger | Why::NotUnderstood => {
-            (Exit::Environment, Code::ControlUnreachable)
-        }
-    };
-    Err(CliError::new(exit, super::shown(&refused.message)).code(code))
-}
-
-/// Refuses a run on which no session works.
-async fn refuse_idle(record: &RunRecord, journal: &Location) -> Result<(), CliError> {
-    let run = record.run;
-    let state = Liveness::of(journal).await.state(record.state.as_str());
-    let why = match (&record.state, state) {
-        (RunState::Finished, _) => format!("run {run} is finished"),
-        (RunState::Abandoned, _) => format!("run {run} was abandoned"),
-        (RunState::Stopped, _) => format!("run {run} is stopped: no session works on it"),
-        (_, INTERRUPTED) => format!("run {run} was interrupted: no session works on it"),
-        (RunState::Planning, _) => format!("run {run} is still being planned: nothing is deleted yet"),
-        _ => return Ok(()),
-    };
-    let error = CliError::new(Exit::Refused, why).code(Code::RunNotRunning);
-    Err(match (&record.state, state) {
-        (RunState::Stopped, _) | (RunState::Running, INTERRUPTED) => {
-            error.hint(Hint::command("continue it with: ", ["resume".to_owned(), run.to_string()]))
-        }
-        (RunState::Finished | RunState::Abandoned, _) => {
-            error.hint(Hint::command("see how it ended with: ", ["show".to_owned(), run.to_string()]))
-        }
-        (RunState::Planning, INTERRUPTED) => error,
-        _ => error.hint("ask again once it deletes; Ctrl-C, or SIGTERM to its process, ends it meanwhile"),
-    })
-}
-
-/// Nobody listens for a run that the journal showed as running; it may have ended meanwhile.
-async fn nobody(record: &RunRecord, reader: &Reader, context: &Context) -> CliError {
-    if let Ok(now) = resolve(reader, &record.run.to_string()).await
-        && let Err(ended) = refuse_idle(&now, &context.journal).await
-    {
-        return ended;
+    let question = (args.what, args.per_s);
+    if context.journal.file().is_none() {
+        by_letter::tell(question, context, reader, record).await
+    } else {
+        at_socket::tell(question, context, reader, record).await
     }
-    unreachable("no session listens for it", record, context)
-}
-
-fn unreachable(why: &str, record: &RunRecord, context: &Context) -> CliError {
-    let message = format!("run {} cannot be controlled from here: {}", record.run, super::shown(why));
-    let error = CliError::new(Exit::Environment, message).code(Code::ControlUnreachable);
-    let Some(holder) = context.journal.file().and_then(Lock::last_holder) else { return error };
-    let here = context.environment.host();
-    match place_of(&holder, &here) {
-        Some(other) => error.hint(format!("it runs on {other}: control it there")),
-        None => error.hint(format!(
-            "{} has the journal; it can be controlled if XDG_RUNTIME_DIR names the same directory of its user for both; \
-             kill -TERM {} ends it in order",
-            super::shown(&holder.to_string()),
-            holder.pid
-        )),
-    }
-}
-
-/// The machine of whoever has the journal, if it is another one.
-fn place_of<'a>(holder: &'a Holder, here: &str) -> Option<std::borrow::Cow<'a, str>> {
-    (holder.host != here).then(|| super::shown(&holder.host).into())
 }

@@ -8,11 +8,11 @@ use crate::cli::when::when;
 use crate::domain::{RunId, counted};
 use crate::record::control_used::{ControlUsed, Controlled};
 use crate::review::{Given, Suggested};
-use crate::session::status::{Bearing, Status, TargetStatus};
+use crate::session::status::{Bearing, SessionStatus, Status, TargetStatus};
 
 /// What the session's own terminal says of it.
 pub(in crate::cli) fn controlled(run: RunId, used: &ControlUsed, given: &Given) -> String {
-    let by = format!("{} (uid {})", shown(&used.by), used.uid);
+    let by = shown(&used.who());
     match used.what {
         Controlled::Pause => {
             let go_on = Suggested::new(["control".to_owned(), run.to_string(), "continue".to_owned()]).line(given);
@@ -60,8 +60,6 @@ pub(super) fn status_text(status: &Status) -> String {
         .filter(|(_, count)| count.as_u64() != Some(0))
         .map(|(outcome, count)| format!("{count} {}", outcome.replace('_', " ")))
         .collect();
-    let session = &status.session;
-    let requests = &session.requests;
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{label} {}: {bearing}", shown(&status.run));
     let _ = writeln!(text, "rows       {}: {}", status.rows, counts.join(", "));
@@ -69,6 +67,16 @@ pub(super) fn status_text(status: &Status) -> String {
     for target in &status.targets {
         let _ = writeln!(text, "target     {}", target_text(target));
     }
+    let sessions = if status.sessions.is_empty() { std::slice::from_ref(&status.session) } else { &status.sessions };
+    for session in sessions {
+        session_text(session, &mut text);
+    }
+    text
+}
+
+fn session_text(session: &SessionStatus, text: &mut String) {
+    let requests = &session.requests;
+    // Writing to a string cannot fail.
     let _ = writeln!(
         text,
         "session    process {} of {}, since {}: {}, {}, {} throttled",
@@ -79,7 +87,6 @@ pub(super) fn status_text(status: &Status) -> String {
         counted(requests.read, "read", "reads"),
         requests.throttled,
     );
-    text
 }
 
 fn target_text(target: &TargetStatus) -> String {

@@ -35,6 +35,18 @@ pub(super) struct Question {
     pub(super) per_s: Option<f64>,
 }
 
+/// A question to all sessions that work on a run, through the journal's database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Letter {
+    pub(super) v: u32,
+    pub(super) what: Word,
+    /// Of [`Word::Rate`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) per_s: Option<f64>,
+    /// Who asks, as that one says: user and machine.
+    pub(super) by: String,
+}
+
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -51,16 +63,27 @@ pub(in crate::cli) enum Word {
     Stop,
 }
 
-impl Question {
-    /// What the session is to be told; `None` where it is only looked at.
-    pub(super) fn told(&self) -> Result<Option<Told>, Refused> {
-        match (self.what, self.per_s) {
-            (Word::Status, None) => Ok(None),
-            (Word::Pause, None) => Ok(Some(Told::Pause)),
-            (Word::Continue, None) => Ok(Some(Told::Continue)),
-            (Word::Stop, None) => Ok(Some(Told::Stop)),
-            (Word::Rate, Some(per_s)) => Ok(Some(Told::Rate(per_s))),
+impl Word {
+    /// What a session is to be told; `None` where it is only looked at.
+    pub(super) fn told(self, per_s: Option<f64>) -> Result<Option<Told>, Refused> {
+        match (self, per_s) {
+            (Self::Status, None) => Ok(None),
+            (Self::Pause, None) => Ok(Some(Told::Pause)),
+            (Self::Continue, None) => Ok(Some(Told::Continue)),
+            (Self::Stop, None) => Ok(Some(Told::Stop)),
+            (Self::Rate, Some(per_s)) => Ok(Some(Told::Rate(per_s))),
             _ => Err(Refused::new(Why::NotUnderstood, "the question has a rate too many, or none")),
+        }
+    }
+
+    /// As the command has it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Pause => "pause",
+            Self::Continue => "continue",
+            Self::Rate => "rate",
+            Self::Stop => "stop",
         }
     }
 }

@@ -30,6 +30,8 @@ const TIMELINE: &str = "SELECT pg_catalog.substr(pg_catalog.pg_walfile_name(pg_c
 pub(super) enum Purpose {
     /// To write, which needs the primary and the schema that this keybatch writes.
     Write,
+    /// To ask sessions at work, which needs the same, but no clock that is right.
+    Ask,
     /// To read, also from a standby, and also an older schema.
     Read,
     /// To read what can be read, also of a newer schema.
@@ -123,7 +125,7 @@ async fn about(mut link: Link, host: String, purpose: Purpose) -> Result<(Link, 
     if encoding != "UTF8" {
         return refuse(ServerTrouble::Encoding { encoding });
     }
-    if !is_primary && matches!(purpose, Purpose::Write | Purpose::Migrate) {
+    if !is_primary && matches!(purpose, Purpose::Write | Purpose::Ask | Purpose::Migrate) {
         return refuse(ServerTrouble::NotPrimary);
     }
     let here = before.checked_add(after.duration_since(before) / 2).unwrap_or(after);

@@ -14,13 +14,15 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::address::Address;
+use super::asking::Asking;
 use super::connect::{Purpose, Server, connect};
 use super::epoch::{Epoch, its_holder};
+use super::inbox::PostgresInbox;
 use super::lease::Lease;
 use super::link::{Link, get, only};
 use super::literal;
 use super::roster::PostgresRoster;
-use crate::journal::{Holder, JournalError, Roster};
+use crate::journal::{Holder, Inbox, JournalError, Roster};
 
 /// How often a hold is renewed. It lasts four times as long (`keybatch.take_hold`).
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
@@ -43,7 +45,7 @@ const WITH_RUNNERS: i64 = 4;
 pub struct Hold {
     epoch: Epoch,
     server: Server,
-    address: Box<Address>,
+    asking: Arc<Asking>,
     /// A runner's.
     lease: Option<Arc<Lease>>,
     stop: Option<oneshot::Sender<()>>,
@@ -105,17 +107,23 @@ impl Hold {
     }
 
     fn keeping(link: Link, server: Server, epoch: Epoch, lease: Option<Arc<Lease>>) -> Self {
-        let address = Box::new(link.address().clone());
+        let asking = Arc::new(Asking::new(link.address().clone()));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(keep(link, epoch, lease.clone(), stopped));
-        Self { epoch, server, address, lease, stop: Some(stop), task }
+        Self { epoch, server, asking, lease, stop: Some(stop), task }
     }
 
     /// What runners share, for one that joined them.
     #[must_use]
     pub fn roster(&self) -> Option<Arc<dyn Roster>> {
         let lease = Arc::clone(self.lease.as_ref()?);
-        Some(Arc::new(PostgresRoster::new(Address::clone(&self.address), self.epoch, lease)))
+        Some(Arc::new(PostgresRoster::new(Arc::clone(&self.asking), self.epoch, lease)))
+    }
+
+    /// What the session is asked while it works.
+    #[must_use]
+    pub fn inbox(&self) -> Arc<dyn Inbox> {
+        Arc::new(PostgresInbox::new(Arc::clone(&self.asking), self.epoch))
     }
 
     /// What a runner knows of its leases.

@@ -1,5 +1,4 @@
-//! What runners share beside the entries: rows by leases, and one rate a target. Each question is a transaction by itself, on a connection
-//! of its own: it does not wait behind the appends of its session.
+//! What runners share beside the entries: rows by leases, and one rate a target. Each question is a transaction by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,20 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgRow;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
-use super::absence::Pauses;
-use super::address::Address;
-use super::connect::{Purpose, connect};
+use super::asking::Asking;
 use super::epoch::{Epoch, its_holder};
 use super::lease::Lease;
-use super::link::{Link, get, only, unsigned};
+use super::link::{get, only, unsigned};
 use super::literal::{number, numbers, texts};
 use crate::journal::{Claim, Claiming, JournalError, Roster, Slots, Want};
-
-/// How long an answer is waited for: longer than the server waits for a lock.
-const ANSWER: Duration = Duration::from_secs(15);
 
 /// Lower rates are raised to this: the server divides by them.
 const LOWEST_PER_S: f64 = 0.000_1;
@@ -31,54 +23,20 @@ const HIGHEST_PER_S: f64 = 1_000_000.0;
 /// What a runner shares with others.
 #[derive(Debug)]
 pub(super) struct PostgresRoster {
-    address: Address,
+    asking: Arc<Asking>,
     epoch: Epoch,
     lease: Arc<Lease>,
-    link: Mutex<Option<Link>>,
     /// How many claims there were: one that is sent again because its answer was lost gets the same rows.
     claims: AtomicI64,
 }
 
 impl PostgresRoster {
-    pub(super) fn new(address: Address, epoch: Epoch, lease: Arc<Lease>) -> Self {
-        Self { address, epoch, lease, link: Mutex::default(), claims: AtomicI64::default() }
+    pub(super) fn new(asking: Arc<Asking>, epoch: Epoch, lease: Arc<Lease>) -> Self {
+        Self { asking, epoch, lease, claims: AtomicI64::default() }
     }
 
-    /// Asks, and once more through another connection where there was no answer, for as long as the session is patient. Everything that is
-    /// asked here may be asked again.
     async fn ask(&self, statement: &str) -> Result<Vec<PgRow>, JournalError> {
-        let mut held = self.link.lock().await;
-        let (until, mut pauses) = (Instant::now() + self.address.patience(), Pauses::new());
-        loop {
-            let error = match self.ask_once(&mut held, statement).await {
-                Ok(rows) => return self.unless_fenced(rows),
-                Err((error, may_pass)) if may_pass && Instant::now() < until => error,
-                Err((error, _)) => return Err(error),
-            };
-            tracing::debug!(%error, "the journal's database is away");
-            pauses.pause().await;
-        }
-    }
-
-    /// Beside the error: whether it may pass.
-    async fn ask_once(&self, held: &mut Option<Link>, statement: &str) -> Result<Vec<PgRow>, (JournalError, bool)> {
-        let mut link = match held.take() {
-            Some(link) => link,
-            None => match connect(&self.address, Purpose::Write).await {
-                Ok((link, _)) => link,
-                Err(error) => {
-                    let may_pass = error.may_pass();
-                    return Err((error, may_pass));
-                }
-            },
-        };
-        let answer = link.ask_within(ANSWER, statement).await;
-        let is_alive = link.is_alive();
-        *held = is_alive.then_some(link);
-        answer.map_err(|error| {
-            let may_pass = !is_alive || error.may_pass();
-            (error, may_pass)
-        })
+        self.unless_fenced(self.asking.ask(statement).await?)
     }
 
     fn unless_fenced(&self, rows: Vec<PgRow>) -> Result<Vec<PgRow>, JournalError> {

@@ -8,6 +8,11 @@ pub(super) fn controlled(used: &ControlUsed) -> Result<(), String> {
     if used.by.is_empty() {
         return Err("it does not say who used the control".into());
     }
+    match (&used.uid, &used.database_role) {
+        (Some(_), None) => {}
+        (None, Some(role)) if !role.is_empty() => {}
+        _ => return Err("it names neither a user's number nor a database's role, or both".into()),
+    }
     match (used.what, &used.per_s) {
         (Controlled::Rate, Some(text)) => {
             let (least, most) = CAP_PER_S;

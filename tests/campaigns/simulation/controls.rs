@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::future::BoxFuture;
 use keybatch::session::host::Listening;
-use keybatch::session::live::{AtWork, By, Told, Untold};
+use keybatch::session::live::{AtWork, By, Told, Untold, Vouched};
 use keybatch::session::status::{Bearing, Status};
 use tokio::task::JoinHandle;
 
@@ -86,7 +86,7 @@ impl Controller {
     }
 
     async fn tell(&self, at_work: &dyn AtWork, told: Told) -> bool {
-        let by = By { user: "somebody".into(), uid: 1000 };
+        let by = By { user: "somebody".into(), vouched: Vouched::Kernel(1000) };
         match at_work.tell(told, &by).await {
             Ok(()) => true,
             // It ended, stops for another reason, or its journal failed.
@@ -121,7 +121,7 @@ impl Controller {
     async fn holds(&mut self, at_work: &dyn AtWork, held: f64) -> f64 {
         let per_s = [0.5, 2.0, 19.0, 21.0, 500.0][self.rng.usize(..5)];
         if self.is_capped && per_s > ORDERED {
-            let by = By { user: "somebody".into(), uid: 1000 };
+            let by = By { user: "somebody".into(), vouched: Vouched::Kernel(1000) };
             match at_work.tell(Told::Rate(per_s), &by).await {
                 Err(Untold::Journal(_)) | Ok(()) => self.breaks("P135: a control lifts the rate".into()),
                 Err(_) => self.used.lock().unwrap().refused += 1,

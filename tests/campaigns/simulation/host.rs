@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use keybatch::domain::{Clock, RunId};
 use keybatch::journal::heads::{HeadsError, Remembered};
 use keybatch::journal::stage::Stage;
-use keybatch::journal::{Holder, Journal, JournalError, Location, Reader, Roster, WriterOptions};
+use keybatch::journal::{Holder, Inbox, Journal, JournalError, Location, Reader, Roster, WriterOptions};
 use keybatch::record::checkpoint::Checkpoint;
 use keybatch::session::host::{HeadMemory, Listening, NamedPair};
 use keybatch::session::live::AtWork;
@@ -141,7 +141,7 @@ impl Host for SimHost {
         &self.stops
     }
 
-    fn listen(&self, at_work: Arc<dyn AtWork>) -> Option<Box<dyn Listening>> {
+    async fn listen(&self, at_work: Arc<dyn AtWork>, _: Option<Arc<dyn Inbox>>) -> Option<Box<dyn Listening>> {
         self.controller.lock().unwrap().take().map(|controller| controller.begin(at_work))
     }
 

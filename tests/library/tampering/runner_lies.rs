@@ -21,6 +21,12 @@ fn is_told(by: u64, what: &str) -> Value {
     more(by, None, "control_used", json!({ "what": what, "by": "u", "uid": 0 }))
 }
 
+fn is_told_as(by: u64, who: Value) -> Value {
+    let mut fields = json!({ "what": "continue", "by": "u@h" });
+    fields.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
+    more(by, None, "control_used", fields)
+}
+
 fn opens(command: &str) -> Value {
     more(9_999, None, "session_opened", opening("more", command))
 }
@@ -48,7 +54,10 @@ pub(crate) fn honest() -> Vec<(&'static str, Vec<String>)> {
         ),
         (
             "a pause, and then it goes on",
-            told.before("three asks 6", [is_told(three, "pause"), is_told(three, "continue")]),
+            told.before(
+                "three asks 6",
+                [is_told(three, "pause"), is_told_as(three, json!({ "database_role": "operators" }))],
+            ),
         ),
         ("a runner comes when the run is over", told.before("a checkpoint", late_comer())),
         ("nobody says of one whose run is over that it left", told.without("four leaves")),
@@ -99,6 +108,12 @@ fn of_rows(told: &Told) -> Vec<Intrusion> {
             "three says that one lapsed",
             vec![hears_late(one, 3), answer(one, 7)],
         ),
+        (
+            "a command that two vouch for",
+            "three asks 6",
+            vec![is_told_as(three, json!({ "database_role": "o", "uid": 0 }))],
+        ),
+        ("a command that nobody vouches for", "three asks 6", vec![is_told_as(three, json!({}))]),
         ("an attempt during a pause", "three asks 6", vec![is_told(three, "pause"), start(three, 6, 1)]),
         ("rows taken when the run is over", "four is told", vec![takes(four, east, &[(9, 9)])]),
         ("an attempt when the run is over", "four is told", vec![start(four, 9, 1)]),

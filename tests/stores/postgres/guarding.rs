@@ -155,7 +155,7 @@ const WRITING: [&str; 21] = [
 ];
 
 /// What a runner may do.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 14] = [
     "SELECT keybatch.append(1, 0, sha256(''), 0, sha256(''), '', NULL, NULL, '{}', '{}')",
     "SELECT keybatch.take_hold('')",
     "SELECT keybatch.renew_hold(1)",
@@ -165,6 +165,11 @@ const FUNCTIONS: [&str; 9] = [
     "SELECT keybatch.claim(1, 1, 1, 1, 1, 1)",
     "SELECT keybatch.reserve(1, '{}', '{}', '{}', '{}', '{}', '{}')",
     "SELECT keybatch.may_finish(1, 1)",
+    "SELECT keybatch.listen(1, 1)",
+    "SELECT keybatch.hear(1)",
+    "SELECT keybatch.reply(1, 1, '', true)",
+    "SELECT keybatch.ask(1, '', '')",
+    "SELECT keybatch.answers(1)",
 ];
 
 async fn a_runner_appends_by_the_functions_and_can_do_nothing_else() {

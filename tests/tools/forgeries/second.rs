@@ -67,7 +67,11 @@ fn story() -> (Vec<Draft>, Vec<Draft>) {
     begin(&mut told, 3, true, |_| Vec::new());
     let intent = opened + 3;
     let control = |what: &str| {
-        let mut fields = json!({ "what": what, "by": "amelie", "uid": 1000 });
+        // Through a database, or through a socket.
+        let mut fields = match what {
+            "continue" => json!({ "what": what, "by": "amelie@laptop", "database_role": "operators" }),
+            _ => json!({ "what": what, "by": "amelie", "uid": 1000 }),
+        };
         if what == "rate" {
             fields["per_s"] = "2.500".into();
         }

@@ -7,7 +7,7 @@ use super::super::wire::Word;
 use super::*;
 use crate::domain::{OutcomeCounts, RunId};
 use crate::record::event::Requests;
-use crate::session::live::Untold;
+use crate::session::live::{Told, Untold};
 use crate::session::status::{Bearing, SessionStatus};
 
 /// A session that remembers what it was told.
@@ -40,8 +40,13 @@ impl AtWork for Idle {
             in_flight: 0,
             targets: Vec::new(),
             session,
+            sessions: Vec::new(),
         };
         Box::pin(std::future::ready(Ok(status)))
+    }
+
+    fn run_no(&self) -> i64 {
+        1
     }
 
     fn meter(&self) -> Arc<crate::journal::Meter> {
@@ -49,7 +54,8 @@ impl AtWork for Idle {
     }
 
     fn tell<'a>(&'a self, told: Told, by: &'a By) -> BoxFuture<'a, Result<(), Untold>> {
-        self.0.lock().unwrap().push((told, by.uid));
+        let Vouched::Kernel(uid) = by.vouched else { panic!("{by:?}") };
+        self.0.lock().unwrap().push((told, uid));
         Box::pin(std::future::ready(if told == Told::Continue { Err(Untold::Stopping) } else { Ok(()) }))
     }
 }

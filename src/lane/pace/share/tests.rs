@@ -222,3 +222,31 @@ async fn what_was_held_back_much_longer_than_usual_leaves_in_a_slot_of_its_own()
     tokio::time::sleep(Duration::from_secs(9)).await;
     assert_eq!(one.unless_late(permit).await, permit, "it shares with nobody");
 }
+
+/// A person holds the rate below the common one: the slots that come are used, however they are spaced.
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_is_held_below_the_common_rate_goes_on_at_the_lower_one() {
+    let pacer = sharing(40.0);
+    let tasks = waiting(&pacer, 40).await;
+    pacer.grant(slots(4, 40.0, 1), Instant::now());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    pacer.hold_below(4.0);
+    let begun = finished(&tasks).iter().filter(|is| **is).count();
+    let (mut per_s, mut version, mut next) = (40.0, 1, Duration::ZERO);
+    let origin = Instant::now();
+    for _ in 0..50 {
+        let asked = Instant::now();
+        if let Some(wanted) = pacer.wanted(AHEAD) {
+            if wanted.version == version && !is_same_rate(per_s, wanted.per_s) {
+                (per_s, version) = (wanted.per_s, version + 1);
+            }
+            let first = next.max(origin.elapsed());
+            let granted = Slots { after: first - origin.elapsed(), ..slots(wanted.count, per_s, version) };
+            next = first + granted.every * granted.count;
+            pacer.grant(granted, asked);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let sent = finished(&tasks).iter().filter(|is| **is).count() - begun;
+    assert!((19..=21).contains(&sent), "{sent} in 5 s");
+}

@@ -4,7 +4,7 @@ use super::super::controlled::controlled;
 use crate::record::control_used::{ControlUsed, Controlled, rate_text};
 
 fn used(what: Controlled, per_s: Option<&str>) -> ControlUsed {
-    ControlUsed { what, per_s: per_s.map(str::to_owned), by: "u".into(), uid: 0 }
+    ControlUsed { what, per_s: per_s.map(str::to_owned), by: "u".into(), uid: Some(0), database_role: None }
 }
 
 #[test]
@@ -20,5 +20,10 @@ fn a_rate_is_there_where_it_belongs_and_as_it_is_written() {
         assert_eq!(controlled(&used(what, None)), Ok(()));
         assert!(controlled(&used(what, Some("2.000"))).is_err());
     }
+    let of_role = ControlUsed { uid: None, database_role: Some("runner".into()), ..used(Controlled::Stop, None) };
+    assert_eq!(controlled(&of_role), Ok(()));
+    assert!(controlled(&ControlUsed { uid: Some(0), ..of_role.clone() }).is_err(), "nobody says so twice");
+    assert!(controlled(&ControlUsed { database_role: Some(String::new()), ..of_role.clone() }).is_err());
+    assert!(controlled(&ControlUsed { database_role: None, ..of_role }).is_err(), "somebody says who it was");
     assert!(controlled(&ControlUsed { by: String::new(), ..used(Controlled::Stop, None) }).is_err());
 }
