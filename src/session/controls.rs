@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use tokio::sync::Mutex;
 
 use super::at_work::Session;
-use super::host::Host;
+use super::host::{Host, Listening};
 use super::live::{AtWork, By, Told, Untold, Vouched};
 use super::operator::{Notice, Operator};
 use super::status::{Bearing, SessionStatus, Status, TargetStatus};
@@ -73,6 +73,11 @@ impl<H: Host> Session<'_, H> {
             cap: settings.rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or_default(),
             open: Mutex::new(true),
         })
+    }
+
+    /// Lets others reach the session, if anybody may.
+    pub(super) async fn listen(&self, controls: Option<&Arc<Controls<H::Port>>>) -> Option<Box<dyn Listening>> {
+        self.host.listen(Arc::clone(controls?) as Arc<dyn AtWork>, self.open.inbox.clone()).await
     }
 }
 

@@ -11,7 +11,6 @@ use super::at_work::Session;
 use super::end::Ending;
 use super::error::SessionError;
 use super::host::Host;
-use super::live::AtWork;
 use super::operator::{Notice, Watched, while_watched};
 use super::order::duration_text;
 use super::sum_up::{Known, callers, retry_of};
@@ -103,10 +102,7 @@ impl<H: Host> Session<'_, H> {
         let steered = lanes.iter().map(|(target, lane)| (target.target_no, Arc::clone(lane))).collect();
         // Nobody steers the giving up of a run: it deletes nothing.
         let controls = self.because.is_none().then(|| self.controls(record, &shared.settings, &control, steered));
-        let listening = match &controls {
-            Some(controls) => self.host.listen(Arc::clone(controls) as Arc<dyn AtWork>, self.open.inbox.clone()).await,
-            None => None,
-        };
+        let listening = self.listen(controls.as_ref()).await;
         let shares = self.keep_to_shares(&control, record.endpoint.as_deref(), &lanes);
         let work = lanes.into_iter().map(|(target, lane)| lane_work(target, lane, sealed, pending));
         let watched = Watched::Working { rows: total, sandbox: self.sandbox, settled: Arc::clone(&self.settled) };
