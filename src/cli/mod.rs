@@ -262,9 +262,9 @@ fn words(matches: &clap::ArgMatches) -> String {
 
 /// What flags told the command, and what a suggested command must be told again.
 fn given(matches: &clap::ArgMatches) -> Given {
-    let mut of_command = matches;
-    while let Some((_, next)) = of_command.subcommand() {
-        of_command = next;
+    let (mut of_command, mut command) = (matches, "");
+    while let Some((name, next)) = of_command.subcommand() {
+        (of_command, command) = (next, name);
     }
     let by_flag = |name: &str| {
         let values = of_command.try_get_raw(name).ok().flatten()?;
@@ -272,7 +272,9 @@ fn given(matches: &clap::ArgMatches) -> Given {
         is_flag.then(|| values.map(|value| value.to_string_lossy().into_owned()).collect::<Vec<_>>())
     };
     let one = |name| by_flag(name).and_then(|values| <[String; 1]>::try_from(values).ok()).map(|[value]| value);
-    Given { journal: one("journal"), policy: one("policy"), sign_key: one("sign_key") }
+    let share = of_command.try_get_one::<bool>("share").ok().flatten();
+    let shares = command == "work" || share.is_some_and(|share| *share);
+    Given { journal: one("journal"), policy: one("policy"), sign_key: one("sign_key"), shares }
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

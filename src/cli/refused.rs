@@ -215,6 +215,10 @@ fn unrecordable(error: &JournalError, finished: bool, run: &str) -> CliError {
     if finished {
         return it.hint("nothing of the run is missing: it is finished, and every outcome is in the journal");
     }
+    let it = match error {
+        JournalError::Server { trouble, .. } => it.hint(trouble.hint()),
+        _ => it,
+    };
     let first = if error.is_full() { FREE_SPACE } else { "fix the cause" };
     it.hint("keybatch sent nothing more after that; the next session settles what was in flight")
         .hint(Hint::command(format!("{first}, then continue with: "), ["resume", run]))

@@ -42,6 +42,16 @@ pub enum Occasion {
     Closed,
     /// Enough entries or time had passed.
     Due,
+    /// The journal failed: these entries were durable before, wherever the session after this one finds it.
+    Failed,
+}
+
+impl Occasion {
+    /// Whether no entry can follow.
+    #[must_use]
+    pub fn is_last(self) -> bool {
+        matches!(self, Self::Closed | Self::Failed)
+    }
 }
 
 /// Called with each checkpoint after it is durable.
@@ -228,6 +238,7 @@ impl<S: EntryStore> Writer<S> {
                 }
             };
             if let Err(error) = ended {
+                self.hand_on_the_last();
                 // One that was fenced off may still take late answers.
                 let store = self.store.take().filter(|_| matches!(error, JournalError::FencedOff { .. }));
                 return refuse_all(&error, commands, self.unrecorded, store).await;
@@ -303,6 +314,15 @@ impl<S: EntryStore> Writer<S> {
         let checkpoint = self.checkpoint_of(head);
         let handed_on = (self.options.on_checkpoint)(&checkpoint, why);
         handed_on.map_err(|error| JournalError::Checkpoint { reason: error.to_string() })
+    }
+
+    /// A database may come back without the last entries, a file from a backup: the next session is to notice (I12).
+    fn hand_on_the_last(&mut self) {
+        if self.head.size > self.covered
+            && let Err(error) = self.hand_on(self.head, Occasion::Failed)
+        {
+            tracing::debug!(%error, "the last head of a journal that failed was not handed on");
+        }
     }
 
     async fn consolidate(&mut self) -> Result<(), JournalError> {

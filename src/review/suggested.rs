@@ -12,6 +12,8 @@ pub struct Given {
     pub policy: Option<String>,
     /// `--sign-key`.
     pub sign_key: Option<String>,
+    /// Whether the present command shares its run with others: it goes on by `work`, since `resume` wants the run alone.
+    pub shares: bool,
 }
 
 impl Given {
@@ -23,10 +25,10 @@ impl Given {
 }
 
 /// The commands that take `--policy` and need the one under which the run was planned.
-const BOUND_BY_POLICY: [&str; 2] = ["run", "resume"];
+const BOUND_BY_POLICY: [&str; 3] = ["run", "resume", "work"];
 
 /// The commands of a run that take `--sign-key`: four eyes require the one of the session.
-const SIGNING: [&str; 3] = ["run", "resume", "abandon"];
+const SIGNING: [&str; 4] = ["run", "resume", "work", "abandon"];
 
 /// A command of keybatch, without the options that depend on how the present one was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,9 @@ impl Suggested {
             ("--sign-key", given.sign_key.as_ref().filter(|_| takes(&SIGNING))),
         ];
         let mut line = String::from("keybatch");
-        for next in &self.words {
+        let goes_on = given.shares && self.words.len() == 2;
+        for (place, next) in self.words.iter().enumerate() {
+            let next = if place == 0 && goes_on && next == "resume" { "work" } else { next };
             line.push(' ');
             line.push_str(&word(next));
         }
@@ -104,12 +108,20 @@ mod tests {
             journal: Some("my journal.db".into()),
             policy: Some("p.toml".into()),
             sign_key: Some("/keys/k".into()),
+            shares: false,
         };
         let line = |words: &[&str]| Suggested::new(words).line(&given);
         assert_eq!(
             line(&["resume", "r"]),
             "keybatch resume r --journal 'my journal.db' --policy p.toml --sign-key /keys/k"
         );
+        let shared = Given { shares: true, journal: None, ..given.clone() };
+        let of_runner = Suggested::new(["resume", "r"]).line(&shared);
+        assert_eq!(
+            of_runner, "keybatch work r --policy p.toml --sign-key /keys/k",
+            "whoever shares a run does not want it alone"
+        );
+        assert_eq!(Suggested::new(["show", "r"]).line(&shared), "keybatch show r");
         assert_eq!(line(&["abandon", "r"]), "keybatch abandon r --journal 'my journal.db' --sign-key /keys/k");
         assert_eq!(line(&["show", "r"]), "keybatch show r --journal 'my journal.db'");
         assert_eq!(Suggested::new(["show", "r"]).line(&Given::default()), "keybatch show r");

@@ -70,7 +70,7 @@ impl Sink {
 }
 
 /// What the writer does with each checkpoint. One that cannot be signed is worth more than none: it is appended without a
-/// signature, and the operator is told. The last one, of the closed journal, goes to no command: there is no entry any more for
+/// signature, and the operator is told. The last one, of a journal that was closed or failed, goes to no command: there is no entry any more for
 /// what comes back, and all that it covers beyond the one before it is that one and its receipt.
 pub(super) fn hand_on(
     sink: Sink,
@@ -80,7 +80,7 @@ pub(super) fn hand_on(
     operator: Arc<dyn Operator>,
 ) -> OnCheckpoint {
     Box::new(move |checkpoint, occasion| {
-        let goes_on = sink.is_open() || (anchors.is_on() && occasion != Occasion::Closed);
+        let goes_on = sink.is_open() || (anchors.is_on() && !occasion.is_last());
         let due = |signing: &&Signing| goes_on && (signing.all || occasion != Occasion::Due);
         let signed = signing.as_ref().filter(due).map(|signing| signing.signer.sign(&checkpoint.to_text()));
         if let Some(Err(why)) = &signed {
@@ -89,7 +89,7 @@ pub(super) fn hand_on(
         let record = sink.record(checkpoint, signed);
         sink.append(&record)?;
         memory.remember(checkpoint)?;
-        if occasion != Occasion::Closed {
+        if !occasion.is_last() {
             anchors.push(checkpoint, record, occasion == Occasion::Due);
         }
         Ok(())

@@ -34,6 +34,7 @@ fn main() -> std::process::ExitCode {
         postgres::program::addresses::LIST,
         postgres::program::chaos::LIST,
         postgres::program::controlling::LIST,
+        postgres::program::promoting::LIST,
         postgres::program::ending::LIST,
         postgres::program::reading::LIST,
         postgres::program::sharing::LIST,

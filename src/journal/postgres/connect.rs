@@ -32,7 +32,7 @@ pub(super) enum Purpose {
     Write,
     /// To ask sessions at work, which needs the same, but no clock that is right.
     Ask,
-    /// To read, also from a standby, and also an older schema.
+    /// To read, also an older schema; also from a standby, but for a session, which waits for a server.
     Read,
     /// To read what can be read, also of a newer schema.
     ReadAny,
@@ -125,7 +125,9 @@ async fn about(mut link: Link, host: String, purpose: Purpose) -> Result<(Link, 
     if encoding != "UTF8" {
         return refuse(ServerTrouble::Encoding { encoding });
     }
-    if !is_primary && matches!(purpose, Purpose::Write | Purpose::Ask | Purpose::Migrate) {
+    // What a session reads has to have what it wrote: a standby may lag behind.
+    let is_session = purpose == Purpose::Read && !link.address().patience().is_zero();
+    if !is_primary && (is_session || matches!(purpose, Purpose::Write | Purpose::Ask | Purpose::Migrate)) {
         return refuse(ServerTrouble::NotPrimary);
     }
     let here = before.checked_add(after.duration_since(before) / 2).unwrap_or(after);

@@ -13,7 +13,7 @@ use crate::harness::tests;
 
 tests![; async a_session_goes_on_with_the_primary_and_sees_what_a_promoted_standby_lacks];
 
-async fn until(database: &Database, question: &str) {
+pub(crate) async fn until(database: &Database, question: &str) {
     for _ in 0..300 {
         if database.sql(question).await.is_ok_and(|rows| rows.first().is_some_and(|row| row.get(0))) {
             return;

@@ -4,6 +4,7 @@ pub(crate) mod addresses;
 pub(crate) mod chaos;
 pub(crate) mod controlling;
 pub(crate) mod ending;
+pub(crate) mod promoting;
 pub(crate) mod reading;
 pub(crate) mod sharing;
 pub(crate) mod working;
