@@ -24,10 +24,11 @@ use super::work::Closed;
 use crate::domain::Settings;
 use crate::execute::Runner;
 use crate::execute::ghost::Ghosts;
-use crate::journal::{RunRecord, TargetRecord};
+use crate::journal::{JournalError, Location, Reader, RunRecord, RunState, TargetRecord};
 use crate::lane::{Counts, Lane};
 use crate::record::Draft;
 use crate::record::event::{Event, PlanSealed, PlanSigned};
+use crate::review::runs::resolve;
 
 /// Continues an unfinished run, over `connections` if there are some.
 pub(super) async fn carry_on<H: Host>(
@@ -91,7 +92,13 @@ pub(super) async fn go_on_with<H: Host>(
     let mut drafts = vec![Draft::of_run(record.number(), Event::SessionOpened(opened))];
     drafts.extend(signed.map(|signed| Draft::of(Event::PlanSigned(signed))));
     let before = open.reader.counts(&record).await?;
-    let stamps = open.journal.append(drafts).await?;
+    let stamps = match open.journal.append(drafts).await {
+        // Those who share the run ended it since this one looked.
+        Err(JournalError::HeadMoved { .. }) if open.roster.is_some() => {
+            return finished_by_others(host, &order, &open, &record).await;
+        }
+        opened => opened?,
+    };
     let number = stamps.first().map(|stamp| stamp.seq);
     let runner = open.roster.clone().zip(number).map(|(roster, session)| Runner::new(session, roster));
     let session = Session {
@@ -252,9 +259,35 @@ pub(super) async fn already_finished<H: Host>(
             (reader, journal, is_archived) = (archived, host.archived_at(&order.journal, &id).into(), true);
         }
     }
-    let own = Own { before: reader.counts(record).await?, is_closed: true, ..Own::default() };
-    let summary = sum_up(&journal, reader, record, State::Finished, None, own, Head::default()).await?;
+    let summary = summary_of_finished((&journal, reader), record, Head::default()).await?;
     let head = Head::from(&open.close(host).await?);
     host.operator().notice(Notice::AlreadyFinished);
     Ok(Ending::summed(Summary { head, is_archived, ..summary }))
+}
+
+/// The run was finished between the look at it and the entry that would have opened this session, so there is nothing to close.
+async fn finished_by_others<H: Host>(
+    host: &H,
+    order: &Order,
+    open: &OpenJournal,
+    record: &RunRecord,
+) -> Result<Ending, SessionError> {
+    let record = resolve(&open.reader, &record.run.to_string()).await?;
+    if record.state != RunState::Finished {
+        return Err(SessionError::from(JournalError::HeadMoved { size: open.reader.head().await?.0 }));
+    }
+    let head = stored_head(&open.reader).await;
+    let summary = summary_of_finished((&order.journal, &open.reader), &record, head).await?;
+    host.operator().notice(Notice::AlreadyFinished);
+    Ok(Ending::summed(summary))
+}
+
+/// What there is to say about a run to which this session adds nothing.
+async fn summary_of_finished(
+    (journal, reader): (&Location, &Reader),
+    record: &RunRecord,
+    head: Head,
+) -> Result<Summary, JournalError> {
+    let own = Own { before: reader.counts(record).await?, is_closed: true, ..Own::default() };
+    sum_up(journal, reader, record, State::Finished, None, own, head).await
 }

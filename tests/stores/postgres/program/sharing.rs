@@ -22,6 +22,7 @@ tests![
     whoever_wants_the_journal_alone_is_told_who_works,
     a_cut_network_costs_no_row,
     what_is_not_begun_is_not_shared,
+    whoever_comes_when_the_others_are_done_says_so,
     a_rehearsal_is_shared_where_its_sandbox_is_served,
 ];
 
@@ -205,6 +206,24 @@ async fn what_is_not_begun_is_not_shared() {
     assert!(bench.world.state().log[sent..].iter().all(|arrival| arrival.operation != "DeleteKeyPair"));
     assert_eq!(row(&bench, &names[0]).outcome(), "deleted");
     wait_until("nothing is held", || bench.keybatch(&["runs", "--output", "json"]).code == Some(0));
+    is_sound(&bench);
+}
+
+/// It looks at the run while that is not finished, and would open its session when it is.
+async fn whoever_comes_when_the_others_are_done_says_so() {
+    let (bench, _database) = bench().await;
+    let names = bench.world.keys("key", 4);
+    begun(&bench, &names, &[]);
+    let first = runner(&bench, &["--rate", "2"]);
+    bench.world.wait_for_deletes(1);
+    // Asked again after each time without an answer in time.
+    bench.world.script("GetCallerIdentity", "*", [6, 6].map(|seconds| Act::ok().after(Duration::from_secs(seconds))));
+    let second = runner(&bench, &[]);
+    first.wait().exits(0);
+    let late = second.wait().exits(0);
+    assert_eq!(summary(&bench, &late)["outcomes"]["deleted"], 4, "{late}");
+    assert_eq!(count(&bench, "SELECT count(*) AS n FROM entries WHERE kind = 'session_opened'"), 2, "{late}");
+    is_finished_once(&bench);
     is_sound(&bench);
 }
 
