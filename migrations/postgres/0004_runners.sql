@@ -562,7 +562,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         OR EXISTS (SELECT 1 FROM keybatch.holder AS h WHERE h.id = 0 AND h.epoch = its_epoch AND h.until > '-infinity')
 $$;
 
--- Begins to listen for the run. What those who listen were told to keep to holds for this session, too: whether the run is paused, and its rate.
+-- Whether the session with this epoch works, or did a moment ago: a database that was away has let all of them lapse.
+CREATE FUNCTION keybatch.works(its_epoch bigint, within_s integer) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT 1 FROM keybatch.runner AS r WHERE r.epoch = its_epoch AND NOT r.fenced
+                   AND r.until > clock_timestamp() - make_interval(secs => within_s))
+        OR EXISTS (SELECT 1 FROM keybatch.holder AS h WHERE h.id = 0 AND h.epoch = its_epoch
+                   AND h.until > clock_timestamp() - make_interval(secs => within_s))
+$$;
+
+-- Begins to listen for the run. What those who listen keep to holds for this session, too: whether the run is paused, and its rate.
 CREATE FUNCTION keybatch.listen(my_epoch bigint, its_run bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -573,8 +582,10 @@ BEGIN
         WHERE q.question_no IN (
             SELECT DISTINCT ON (o.what = 'rate') o.question_no FROM keybatch.question AS o
                 WHERE o.run_no = its_run AND o.what IN ('pause', 'continue', 'rate')
-                  AND EXISTS (SELECT 1 FROM keybatch.listener AS l WHERE l.run_no = its_run AND l.epoch = ANY (o.whom))
-                  AND NOT EXISTS (SELECT 1 FROM keybatch.answer AS a WHERE a.question_no = o.question_no AND NOT a.is_done)
+                  AND EXISTS (SELECT 1 FROM keybatch.listener AS l
+                      WHERE l.run_no = its_run AND l.epoch = ANY (o.whom) AND keybatch.works(l.epoch, 60)
+                        AND NOT EXISTS (SELECT 1 FROM keybatch.answer AS a
+                            WHERE a.question_no = o.question_no AND a.epoch = l.epoch AND NOT a.is_done))
                 ORDER BY o.what = 'rate', o.question_no DESC)
           AND q.what <> 'continue' AND NOT my_epoch = ANY (q.whom);
     INSERT INTO keybatch.listener (epoch, run_no) VALUES (my_epoch, its_run);
@@ -600,7 +611,7 @@ BEGIN
 END
 $$;
 
--- Asks all sessions that listen for the run. Questions about runs that are over are kept for a week.
+-- Asks all sessions that listen for the run. Looks are kept for five minutes, other questions about runs that are over for a week.
 CREATE FUNCTION keybatch.ask(its_run bigint, its_what text, its_words text) RETURNS TABLE (question_no bigint, asked_of bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -609,7 +620,8 @@ BEGIN
     PERFORM keybatch.settings();
     PERFORM 1 FROM keybatch.run AS r WHERE r.run_no = its_run FOR NO KEY UPDATE;
     old := ARRAY(SELECT q.question_no FROM keybatch.question AS q JOIN keybatch.run AS r ON r.run_no = q.run_no
-                 WHERE q.asked_at < clock_timestamp() - interval '7 days' AND r.state IN ('finished', 'abandoned'));
+                 WHERE q.asked_at < clock_timestamp() - interval '5 minutes' AND q.what = 'status'
+                    OR q.asked_at < clock_timestamp() - interval '7 days' AND r.state IN ('finished', 'abandoned'));
     DELETE FROM keybatch.answer AS a WHERE a.question_no = ANY (old);
     DELETE FROM keybatch.question AS q WHERE q.question_no = ANY (old);
     its_whom := ARRAY(SELECT l.epoch FROM keybatch.listener AS l WHERE l.run_no = its_run AND keybatch.may_work(l.epoch) ORDER BY l.epoch);
@@ -623,9 +635,7 @@ $$;
 -- The answers to a question, and who can still answer: those whose time is not over.
 CREATE FUNCTION keybatch.answers(its_question bigint) RETURNS TABLE (epoch bigint, answer text, is_done boolean, works boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT asked.epoch, a.answer, a.is_done,
-            EXISTS (SELECT 1 FROM keybatch.runner AS r WHERE r.epoch = asked.epoch AND NOT r.fenced AND r.until > clock_timestamp())
-            OR EXISTS (SELECT 1 FROM keybatch.holder AS h WHERE h.id = 0 AND h.epoch = asked.epoch AND h.until > clock_timestamp())
+    SELECT asked.epoch, a.answer, a.is_done, keybatch.works(asked.epoch, 0)
         FROM keybatch.question AS q CROSS JOIN unnest(q.whom) AS asked (epoch)
             LEFT JOIN keybatch.answer AS a ON a.question_no = q.question_no AND a.epoch = asked.epoch
         WHERE q.question_no = its_question ORDER BY asked.epoch
@@ -642,6 +652,7 @@ REVOKE ALL ON FUNCTION keybatch.claim(bigint, bigint, bigint, bigint, bigint, bi
 REVOKE ALL ON FUNCTION keybatch.reserve(bigint, text[], text[], text[], bigint[], double precision[], bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.may_finish(bigint, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.may_work(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keybatch.works(bigint, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.listen(bigint, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.hear(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION keybatch.reply(bigint, bigint, text, boolean) FROM PUBLIC;

@@ -77,7 +77,13 @@ impl<H: Host> Session<'_, H> {
 
     /// Lets others reach the session, if anybody may.
     pub(super) async fn listen(&self, controls: Option<&Arc<Controls<H::Port>>>) -> Option<Box<dyn Listening>> {
-        self.host.listen(Arc::clone(controls?) as Arc<dyn AtWork>, self.open.inbox.clone()).await
+        let listening = self.host.listen(Arc::clone(controls?) as Arc<dyn AtWork>, self.open.inbox.clone());
+        tokio::select! {
+            biased;
+            listening = listening => listening,
+            // Whoever ends the session does not wait for a database that is away.
+            () = self.host.stops().hurried() => None,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Controls as rows of the journal's database: the way to sessions on whichever machine they work.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,12 +50,14 @@ struct Reading {
     on_stop: OnStop,
     /// Whether those who ask know of it.
     listens: bool,
+    /// Answers that could not be left: what was done is not done again.
+    owed: VecDeque<Reply>,
 }
 
 /// Reads the inbox of a session at work until what this returns is closed, for the first time before this ends: what those who work
 /// already keep to holds before anything is sent.
 pub(super) async fn open(inbox: Arc<dyn Inbox>, at_work: Arc<dyn AtWork>, on_stop: OnStop) -> Box<dyn Listening> {
-    let mut reading = Reading { inbox, at_work, on_stop, listens: false };
+    let mut reading = Reading { inbox, at_work, on_stop, listens: false, owed: VecDeque::new() };
     reading.read().await;
     let closing = CancellationToken::new();
     let closed = closing.clone();
@@ -83,13 +86,23 @@ impl Reading {
         }
     }
 
-    async fn answer_each(&self) -> Result<(), JournalError> {
+    async fn answer_each(&mut self) -> Result<(), JournalError> {
+        self.reply_to_all().await?;
         for asked in self.inbox.hear().await? {
             let number = asked.number;
             let answer: Answer = self.answer(asked).await.into();
             let is_done = answer.refused.is_none();
             let words = serde_json::to_string(&answer).unwrap_or_default();
-            self.inbox.reply(Reply { number, words, is_done }).await?;
+            self.owed.push_back(Reply { number, words, is_done });
+            self.reply_to_all().await?;
+        }
+        Ok(())
+    }
+
+    async fn reply_to_all(&mut self) -> Result<(), JournalError> {
+        while let Some(reply) = self.owed.front() {
+            self.inbox.reply(reply.clone()).await?;
+            self.owed.pop_front();
         }
         Ok(())
     }
