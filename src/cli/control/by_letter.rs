@@ -61,6 +61,10 @@ fn together(statuses: Vec<Status>) -> Option<Status> {
     let mut all = statuses.next()?;
     let mut sessions = vec![all.session.clone()];
     for one in statuses {
+        // Each looked at a moment of its own; rows only ever get outcomes.
+        if open_rows(&one) < open_rows(&all) {
+            all.outcomes = one.outcomes;
+        }
         if one.state != all.state {
             // Whoever deletes counts for more than those who wait.
             let rank = |bearing: Bearing| match bearing {
@@ -74,7 +78,6 @@ fn together(statuses: Vec<Status>) -> Option<Status> {
         } else if one.since < all.since {
             all.since = one.since;
         }
-        all.outcomes = one.outcomes;
         all.in_flight += one.in_flight;
         for target in one.targets {
             match all.targets.iter_mut().find(|known| is_same(known, &target)) {
@@ -90,6 +93,10 @@ fn together(statuses: Vec<Status>) -> Option<Status> {
     Some(all)
 }
 
+fn open_rows(status: &Status) -> u64 {
+    status.outcomes.not_attempted + status.outcomes.unsettled
+}
+
 fn is_same(one: &TargetStatus, other: &TargetStatus) -> bool {
     one.account == other.account && one.region == other.region
 }
@@ -98,4 +105,64 @@ fn is_same(one: &TargetStatus, other: &TargetStatus) -> bool {
 fn add(known: &mut TargetStatus, other: TargetStatus) {
     known.rate_per_s += other.rate_per_s;
     known.stopped = known.stopped.take().filter(|_| other.stopped.is_some());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::OutcomeCounts;
+    use crate::record::event::Requests;
+    use crate::session::status::SessionStatus;
+
+    fn status(pid: u32, state: Bearing, since: Option<&str>, deleted: u64) -> Status {
+        let target = TargetStatus {
+            account: "1".into(),
+            region: "r".into(),
+            rate_per_s: 2.0,
+            permitted_per_s: Some(4.0),
+            cap_per_s: None,
+            learned_per_s: None,
+            stopped: (pid == 2).then(|| "refused".into()),
+        };
+        Status {
+            schema: Status::SCHEMA.into(),
+            run: "r".into(),
+            state,
+            since: since.map(str::to_owned),
+            stopped_by: None,
+            sandbox: false,
+            rows: 9,
+            outcomes: OutcomeCounts { deleted, not_attempted: 9 - deleted, ..OutcomeCounts::default() },
+            in_flight: 1,
+            targets: vec![target],
+            session: SessionStatus {
+                operator: "u@h".into(),
+                pid,
+                started_at: String::new(),
+                seconds: 0.0,
+                requests: Requests::default(),
+                journal: String::new(),
+            },
+            sessions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn sessions_that_share_a_run_are_shown_together() {
+        assert_eq!(together(Vec::new()), None);
+        let alone = status(1, Bearing::Running, None, 3);
+        assert_eq!(together(vec![alone.clone()]), Some(alone), "one is shown as it is");
+        let paused = [("b", 3), ("a", 5), ("c", 4)].map(|(since, deleted)| (Some(since), deleted));
+        let paused = (1..).zip(paused).map(|(pid, (since, deleted))| status(pid, Bearing::Paused, since, deleted));
+        let paused: Vec<_> = paused.collect();
+        let all = together(paused.clone()).unwrap();
+        assert_eq!((all.state, all.since.as_deref(), all.in_flight), (Bearing::Paused, Some("a"), 3));
+        assert_eq!(all.outcomes.deleted, 5, "the newest look");
+        assert_eq!(all.sessions.iter().map(|one| one.pid).collect::<Vec<_>>(), [1, 2, 3]);
+        let [target] = &all.targets[..] else { panic!("one target: {all:?}") };
+        assert_eq!((target.rate_per_s, target.permitted_per_s, &target.stopped), (6.0, Some(4.0), &None));
+        let one_runs = [paused[0].clone(), status(2, Bearing::Stopping, None, 1), status(3, Bearing::Running, None, 1)];
+        let all = together(one_runs.into()).unwrap();
+        assert_eq!((all.state, all.since), (Bearing::Running, None), "as long as one deletes");
+    }
 }
