@@ -188,25 +188,26 @@ async fn rows_of_a_runner_that_left_are_nobodys_and_those_of_one_that_was_cut_sh
 async fn leases_are_renewed_by_the_hold_by_claims_and_by_appends() {
     let database = Database::with_schema().await;
     let run = begun(&database, 4, 1).await;
-    let lasts = Duration::from_secs(2);
+    // Long enough that a busy machine is no reason to lose them.
+    let lasts = Duration::from_secs(4);
     let mut runner = Runner::at(&database.address(), run, lasts).await;
     assert_eq!(runner.roster.lasts(), lasts);
     assert!(runner.roster.skew_ms().is_some_and(|ms| ms.abs() < 2_000));
-    let until = Instant::now() + 2 * lasts;
+    let until = Instant::now() + lasts * 3 / 2;
     while Instant::now() < until {
         let left = runner.roster.left();
-        assert!(left > Duration::from_millis(500) && left <= lasts, "{left:?}");
+        assert!(left > lasts / 4 && left <= lasts, "{left:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     runner.hold.abandon();
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
-    assert!(runner.roster.left() < Duration::from_millis(900));
+    tokio::time::sleep(lasts / 2).await;
+    assert!(runner.roster.left() < lasts * 5 / 8);
     runner.store.append(vec![closed(0)], None).await.unwrap();
-    assert!(runner.roster.left() > Duration::from_millis(1_500));
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert!(runner.roster.left() > lasts * 3 / 4);
+    tokio::time::sleep(lasts / 2).await;
     runner.roster.may_finish(i64::try_from(run).unwrap()).await.unwrap();
-    assert!(runner.roster.left() > Duration::from_millis(1_500));
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert!(runner.roster.left() > lasts * 3 / 4);
+    tokio::time::sleep(lasts + Duration::from_millis(100)).await;
     assert_eq!(runner.roster.left(), Duration::ZERO);
     assert_eq!(is_held(&database.address()).await, Some(false));
 }
