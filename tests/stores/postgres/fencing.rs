@@ -234,7 +234,7 @@ async fn a_session_that_works_alone_and_runners_keep_each_other_out() {
     assert_eq!(is_held(&address).await, Some(false));
     let began = Instant::now();
     Hold::take(&address, &holder("resume")).await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 async fn a_dead_runner_is_replaced_by_a_session_that_works_alone() {
@@ -247,7 +247,7 @@ async fn a_dead_runner_is_replaced_by_a_session_that_works_alone() {
     runner.hold.abandon();
     let began = Instant::now();
     let alone = Hold::take(&address, &holder("resume")).await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let refused = runner.store.append(vec![finished(1)], None).await;
     let Err(JournalError::FencedOff { holder: Some(by) }) = refused else { panic!("{refused:?}") };
     assert_eq!(*by, holder("resume"));

@@ -215,7 +215,7 @@ async fn whoever_comes_when_the_others_are_done_says_so() {
     let names = bench.world.keys("key", 4);
     begun(&bench, &names, &[]);
     let first = runner(&bench, &["--rate", "2"]);
-    bench.world.wait_for_deletes(1);
+    bench.world.wait_for_deletes(3);
     // Asked again after each time without an answer in time.
     bench.world.script("GetCallerIdentity", "*", [6, 6].map(|seconds| Act::ok().after(Duration::from_secs(seconds))));
     let second = runner(&bench, &[]);
